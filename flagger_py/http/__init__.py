@@ -1,0 +1,1 @@
+"""The one HTTP seam of the controller (the Kubernetes API has its own in `kube`)."""

@@ -1,0 +1,40 @@
+"""What is observed of the two versions of a workload, reduced to what decisions need."""
+
+from dataclasses import dataclass
+
+from flagger_py.rollout.readiness import Readiness
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """The user's workload: the canary."""
+
+    uid: str
+    generation: int
+    revision: str
+    """`v1:` and 16 hex digits over the canonical pod template (workloads:CHG-02): equal templates, equal revisions."""
+    replicas: int
+    """Wanted pods; 0 when scaled to zero."""
+    available: int
+    readiness: Readiness
+    """Against `canaryReadyThreshold`; `Dead` only for what the workload itself reports (RDY-03 b), never by our clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryView:
+    """The generated copy that serves users."""
+
+    replicas: int
+    available: int
+    readiness: Readiness
+    promotion_id: str
+    """The pod template's `flagger-id` annotation: equal to `identity.promotion_id(...)` when it carries that revision and configs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesView:
+    """Which of the Kubernetes Services are as they should be; `apex` means that it selects the primary's pods."""
+
+    canary: bool
+    primary: bool
+    apex: bool
