@@ -1,0 +1,140 @@
+"""What every API model shares: the pydantic settings, the JSON scalar types, and Kubernetes object metadata."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_serializer, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core.core_schema import SerializerFunctionWrapHandler
+
+INT32_MAX = 2**31 - 1
+
+
+def _integral(value: object) -> object:
+    """Accepts `10` and `10.0`; pydantic alone would take `True` and `"10"` as well."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be an integer")  # noqa: TRY004 - pydantic collects ValueErrors
+    if isinstance(value, float) and not value.is_integer():
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _int_or_string(value: object) -> object:
+    return value if isinstance(value, str) else _integral(value)
+
+
+def _is_text(value: object) -> object:
+    if not isinstance(value, str | datetime):
+        raise ValueError("must be an RFC 3339 time")  # noqa: TRY004 - pydantic collects ValueErrors
+    return value
+
+
+def _to_utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+Int32 = Annotated[int, BeforeValidator(_integral), Field(ge=-INT32_MAX - 1, le=INT32_MAX)]
+"""A number that Flagger decodes into an `int` or `int32`; a fraction is refused (api:API-15)."""
+UInt32 = Annotated[int, BeforeValidator(_integral), Field(ge=0, le=2**32 - 1)]
+"""A number that Flagger decodes into a `uint32` (api:API-15)."""
+IntOrString = Annotated[int | str, BeforeValidator(_int_or_string)]
+Int64 = Annotated[int, BeforeValidator(_integral), Field(ge=-(2**63), le=2**63 - 1)]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Bool = Annotated[bool, Strict()]
+Time = Annotated[AwareDatetime, BeforeValidator(_is_text), AfterValidator(_to_utc)]
+"""A moment in UTC; written as RFC 3339 with `Z`, in seconds or, where it has a fraction, in microseconds."""
+
+
+class ApiModel(BaseModel):
+    """Part of an object of the Kubernetes API: immutable, camelCase in JSON, fields that we do not know survive.
+
+    A `null` is the same as an absent field, as it is for Flagger and for the API server.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True, frozen=True, extra="allow"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, data: Any) -> Any:
+        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
+
+    def to_manifest(self) -> dict[str, Any]:
+        """The JSON form with only what was said: no defaults of ours."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+
+    def has(self, field: str) -> bool:
+        """Whether the field was given (CEL's `has`), be it with its zero value."""
+        return field in self.model_fields_set and getattr(self, field) is not None
+
+
+class CompactModel(ApiModel):
+    """A part of `status`: optional fields that have their default are left out when it is written."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        for name, field in type(self).model_fields.items():
+            if not self._is_always_written(name) and getattr(self, name) == field.get_default(call_default_factory=True):
+                dumped.pop(field.alias or name, None)
+                dumped.pop(name, None)
+        return dumped
+
+    @classmethod
+    def _is_always_written(cls, name: str) -> bool:
+        return cls.model_fields[name].is_required()
+
+    def to_manifest(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+class OwnerReference(ApiModel):
+    """Who owns an object; `controller` marks the one that manages it."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: Bool = False
+    block_owner_deletion: Bool = False
+
+
+class ObjectMeta(ApiModel):
+    """The fields of `metadata` that we read."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    generation: Int64 = 0
+    resource_version: str = ""
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    finalizers: tuple[str, ...] = ()
+    owner_references: tuple[OwnerReference, ...] = ()
+
+
+class ApiObject(ApiModel):
+    """A whole object: kind, version and metadata."""
+
+    api_version: str = "flagger.app/v1beta1"
+    kind: str = ""
+    metadata: ObjectMeta = ObjectMeta()
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def namespace(self) -> str:
+        return self.metadata.namespace
+
+    def __str__(self) -> str:
+        """`Kind namespace/name`, as it is written in messages."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+    def with_changes(self, **changes: object) -> Self:
+        """A copy with other values."""
+        return self.model_copy(update=changes)

@@ -1,0 +1,73 @@
+"""What is wrong with an object, in words for the person who wrote it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+VALUE_LIMIT = 120
+
+
+class ProblemSeverity(StrEnum):
+    """What follows: an `INVALID` or `NOT_SUPPORTED` object is not acted on, a `WARNING` is only shown."""
+
+    INVALID = "Invalid"
+    NOT_SUPPORTED = "NotSupported"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding: the field's path, its value as text, and what is allowed instead. `rule` names the source, such as `GAP-12`."""
+
+    path: str
+    value: str
+    message: str
+    severity: ProblemSeverity = ProblemSeverity.INVALID
+    rule: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.value}: {self.message}" if self.value else f"{self.path}: {self.message}"
+
+
+def shown(value: object) -> str:
+    """A value as it stands in a message: JSON-like, and cut where it is long."""
+    text = str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= VALUE_LIMIT else f"{text[:VALUE_LIMIT]}…"
+
+
+def join_path(location: Sequence[str | int]) -> str:
+    """`("spec", "metrics", 0, "name")` as `spec.metrics[0].name`."""
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path
+
+
+_EXPECTED = {
+    "string_type": "must be a string",
+    "bool_type": "must be true or false",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "dict_type": "must be a map",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "tuple_type": "must be a list",
+    "missing": "is required",
+}
+
+
+def decoding_problem(error: ErrorDetails) -> Problem:
+    """A pydantic error in our words. Objects are not shown, only scalars."""
+    value: Any = error["input"]
+    is_shown = error["type"] != "missing" and not isinstance(value, dict | list | tuple)
+    return Problem(path=join_path(error["loc"]), value=shown(value) if is_shown else "", message=_message(error), rule="GAP-01")
+
+
+def _message(error: ErrorDetails) -> str:
+    if expected := _EXPECTED.get(error["type"]):
+        return expected
+    text = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return text if text.startswith("must be") else f"must be {text}"

@@ -1,0 +1,75 @@
+"""References to other objects: the target, its autoscaler, and what single routers need."""
+
+from typing import Annotated
+
+from flagger_py.api.base import ApiModel, Int32
+from flagger_py.api.schema import Schema
+
+RequiredText = Annotated[str, Schema(required=True)]
+RequiredName = Annotated[str, Schema(required=True, max_length=253)]
+
+TARGET_KINDS = ("DaemonSet", "Deployment", "Service")
+AUTOSCALER_KINDS = ("HorizontalPodAutoscaler", "ScaledObject")
+KNATIVE_API_VERSION = "serving.knative.dev/v1"
+
+
+class TargetRef(ApiModel):
+    """What is released. Kind `Service` with `serving.knative.dev/v1` is a Knative service, any other `Service` a core one."""
+
+    api_version: RequiredName = ""
+    kind: Annotated[str, Schema(required=True, enum=TARGET_KINDS)] = ""
+    name: RequiredName = ""
+
+    @property
+    def is_knative(self) -> bool:
+        return self.kind == "Service" and self.api_version == KNATIVE_API_VERSION
+
+
+class ScalerReplicas(ApiModel):
+    """Replica limits that the primary's autoscaler gets instead of the target's."""
+
+    min_replicas: Annotated[Int32 | None, Schema(minimum=1)] = None
+    max_replicas: Annotated[Int32 | None, Schema(minimum=1)] = None
+
+
+class AutoscalerRef(ApiModel):
+    """The autoscaler of the target; the primary gets a copy."""
+
+    api_version: RequiredText = ""
+    kind: Annotated[str, Schema(required=True, enum=AUTOSCALER_KINDS)] = ""
+    name: RequiredName = ""
+    primary_scaler_queries: dict[str, str] | None = None
+    """KEDA trigger name to the query of the primary's trigger."""
+    primary_scaler_replicas: ScalerReplicas | None = None
+
+
+class IngressRef(ApiModel):
+    """The Ingress of the nginx and skipper routers."""
+
+    api_version: RequiredText = ""
+    kind: Annotated[str, Schema(required=True, enum=("Ingress",))] = ""
+    name: RequiredName = ""
+
+
+class RouteRef(ApiModel):
+    """The ApisixRoute of the apisix router."""
+
+    api_version: RequiredText = ""
+    kind: Annotated[str, Schema(required=True, enum=("ApisixRoute",))] = ""
+    name: RequiredName = ""
+
+
+class UpstreamRef(ApiModel):
+    """The Gloo Upstream whose configuration the gloo router copies."""
+
+    api_version: RequiredText = ""
+    kind: Annotated[str, Schema(required=True, enum=("Upstream",))] = ""
+    name: RequiredName = ""
+    namespace: str = ""
+
+
+class ObjectRef(ApiModel):
+    """An object of ours by name; no namespace means the Canary's."""
+
+    name: RequiredName = ""
+    namespace: Annotated[str, Schema(max_length=63)] = ""

@@ -1,0 +1,147 @@
+"""`status.rollout`: what the core has to remember between two passes (design §5)."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
+
+from flagger_py.api.base import Bool, CompactModel, Int32, Int64, Number, Time
+from flagger_py.api.schema import Schema
+
+RECORD_VERSION = 1
+MESSAGE_LIMIT = 256
+OUTBOX_LIMIT = 16
+
+Moment = Annotated[Time, Schema(required=True, format="date-time")]
+OptionalMoment = Annotated[Time | None, Schema(format="date-time")]
+Message = Annotated[str, Schema(max_length=MESSAGE_LIMIT)]
+
+
+class CheckResult(StrEnum):
+    """What a check said. No data, a failed query and a value out of bounds are different things."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    NO_DATA = "noData"
+    ERROR = "error"
+    """The query is wrong, or the provider refused it."""
+    UNREACHABLE = "unreachable"
+
+
+class DesiredRoutes(CompactModel):
+    """The traffic that the run has decided on, in percent."""
+
+    primary: Annotated[Int32, Schema(required=True)]
+    canary: Annotated[Int32, Schema(required=True)]
+    mirrored: Bool = False
+
+
+class Gate(CompactModel):
+    """The hook that holds the rollout."""
+
+    type: Annotated[str, Schema(required=True)]
+    name: Annotated[str, Schema(required=True)]
+    step: Annotated[Int32, Schema(required=True)]
+    since: Moment
+
+
+class UnreadySince(CompactModel):
+    """Since when a version has been unready without a break."""
+
+    primary: OptionalMoment = None
+    canary: OptionalMoment = None
+
+
+class Check(CompactModel):
+    """The last check of one metric; `result` is a `CheckResult`."""
+
+    name: Annotated[str, Schema(required=True)]
+    value: Number | None = None
+    bound: str = ""
+    result: Annotated[str, Schema(required=True)]
+    message: Message = ""
+    at: Moment
+
+
+class Command(CompactModel):
+    """The manual command that was obeyed or refused last; its id acknowledges it."""
+
+    id: Annotated[str, Schema(required=True)]
+    verb: Annotated[str, Schema(required=True)]
+    result: Annotated[str, Schema(required=True)]
+    at: Moment
+
+
+class Outcome(CompactModel):
+    """How the run ends, written before it is brought about."""
+
+    result: Annotated[str, Schema(required=True)]
+    reason: Annotated[str, Schema(required=True)]
+    at: Moment
+
+
+class OutboxEntry(CompactModel):
+    """An alert or hook that has still to be sent: facts only, no secret."""
+
+    id: Annotated[str, Schema(required=True)]
+    kind: Annotated[str, Schema(required=True)]
+    phase: Annotated[str, Schema(required=True)]
+    severity: str = ""
+    message: Message = ""
+    at: Moment
+
+
+class RolloutRecord(CompactModel):
+    """The state of the last run. A record of a newer `version` decodes to its version at least; see `is_known`."""
+
+    version: Annotated[Int32, Schema(required=True)] = RECORD_VERSION
+    run: str = ""
+    """The id of the run, `identity.run_id`."""
+    revision: str = ""
+    """The target's revision that this run is about."""
+    promoted_revision: str = ""
+    """The revision that the primary carries."""
+    promoted_configs: str = ""
+    """`identity.configs_digest` of the configs that the primary carries."""
+    target_uid: Annotated[str, Field(alias="targetUID")] = ""
+    target_generation: Int64 = 0
+    config_versions: dict[str, str] = Field(default_factory=dict)
+    """`configmap/<name>` to `uid/resourceVersion`: what `trackedConfigs` was computed from."""
+    started_at: OptionalMoment = None
+    step: Int32 = 0
+    step_started_at: OptionalMoment = None
+    check_number: Int32 = 0
+    """How many checks were made in this step."""
+    desired: DesiredRoutes | None = None
+    pre_rollout: Bool = False
+    """The pre-rollout hooks have passed for this run."""
+    gate: Gate | None = None
+    promoting: Bool = False
+    """The primary is to get the revision; written before it is touched."""
+    serving_canary: Bool = False
+    """After a failed promotion the canary is the healthy copy and serves."""
+    unready_since: UnreadySince = UnreadySince()
+    checks: Annotated[tuple[Check, ...], Schema(max_items=50)] = ()
+    command: Command | None = None
+    outcome: Outcome | None = None
+    outbox: Annotated[tuple[OutboxEntry, ...], Schema(max_items=OUTBOX_LIMIT)] = ()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this release understands the record; if not, the Canary is held."""
+        return self.version <= RECORD_VERSION
+
+    @classmethod
+    def _is_always_written(cls, name: str) -> bool:
+        return name == "version"
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_newer_version(cls, data: Any, handler: ModelWrapValidatorHandler["RolloutRecord"]) -> "RolloutRecord":
+        try:
+            return handler(data)
+        except ValidationError:
+            version = data.get("version") if isinstance(data, dict) else None
+            if isinstance(version, int) and version > RECORD_VERSION:
+                return cls.model_construct(version=version)
+            raise
