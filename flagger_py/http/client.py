@@ -3,7 +3,7 @@
 HttpError
 ├── Unreachable     no answer: connection refused, DNS, reset, time-out; worth another try
 ├── Untrusted       the TLS certificate is not accepted
-├── BadUrl          the URL is not an absolute http(s) one, or redirects too often
+├── BadUrl          the URL is not an absolute http(s) one, redirects too often, or a header cannot be sent
 └── Denied          the allow/deny list of addresses forbids the URL
 """
 
@@ -25,7 +25,7 @@ class Untrusted(HttpError):
 
 
 class BadUrl(HttpError):
-    """The URL cannot be requested."""
+    """The request can never be sent as it is."""
 
 
 class Denied(HttpError):
@@ -38,7 +38,8 @@ class HttpRequest:
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, repr=False)
+    """A tuple is sent as one header line for each value."""
     body: bytes | None = field(default=None, repr=False)
     timeout: float = 5.0
     verify: bool = True
