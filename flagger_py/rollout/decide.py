@@ -1,0 +1,118 @@
+"""`decide`: the one entry to the core. A total function of what is observed and the time."""
+
+from datetime import datetime
+
+from flagger_py.api.status import ConditionType, Phase
+from flagger_py.rollout import conditions
+from flagger_py.rollout.adopt import adopt
+from flagger_py.rollout.decision import Decision
+from flagger_py.rollout.initialise import begin, initialise
+from flagger_py.rollout.notices import Severity
+from flagger_py.rollout.progress import progress
+from flagger_py.rollout.promotion import finalising, promoting
+from flagger_py.rollout.questions import QuestionKind
+from flagger_py.rollout.settled import settled, waiting
+from flagger_py.rollout.turn import Turn
+from flagger_py.rollout.world import Fault, World
+
+_FAULT_CONDITIONS = (ConditionType.VALID, ConditionType.ROUTING_READY, ConditionType.REFERENCES_RESOLVED, ConditionType.CRD_CURRENT)
+
+
+def decide(world: World, now: datetime) -> Decision:
+    """What to store and to do next for one Canary.
+
+    Held by a fault or suspended, phase, objects and traffic stay as they are. Everything else is a question of the phase.
+    """
+    turn = Turn(world, now)
+    if world.faults:
+        _hold_faulty(turn)
+    elif world.plan.suspended:
+        _hold_suspended(turn)
+    else:
+        turn.status = conditions.without_conditions(turn.status, *_FAULT_CONDITIONS)
+        if world.target is None:
+            _tell_fault(turn, _missing_target(world))
+        _deliver_outbox(turn)
+        _dispatch(turn)
+    return turn.decision()
+
+
+def _dispatch(turn: Turn) -> None:
+    if turn.status.rollout is None and (turn.phase is not Phase.NONE or turn.primary is not None) and not _is_fresh(turn):
+        adopt(turn)
+        return
+    match turn.phase:
+        case Phase.NONE:
+            begin(turn)
+        case Phase.INITIALIZING | Phase.TERMINATING | Phase.TERMINATED:
+            initialise(turn)
+        case Phase.INITIALIZED | Phase.SUCCEEDED | Phase.FAILED:
+            settled(turn)
+        case Phase.WAITING:
+            waiting(turn)
+        case Phase.PROGRESSING | Phase.WAITING_PROMOTION:
+            progress(turn)
+        case Phase.PROMOTING:
+            promoting(turn)
+        case Phase.FINALISING:
+            finalising(turn)
+
+
+def _missing_target(world: World) -> Fault:
+    ref = world.canary.spec.target_ref
+    message = f"spec.targetRef: {ref.kind} {world.canary.metadata.namespace}/{ref.name} does not exist"
+    return Fault(ConditionType.REFERENCES_RESOLVED, "TargetMissing", message)
+
+
+def _is_fresh(turn: Turn) -> bool:
+    """Initializing without a primary: nothing to take over, begin (engine:RST-05)."""
+    if turn.phase is not Phase.INITIALIZING or turn.primary is not None or turn.world.target is None:
+        return False
+    turn.record_revision()
+    return True
+
+
+def _hold_faulty(turn: Turn) -> None:
+    """Each fault is a condition and one event; a condition that no longer holds goes."""
+    faults = turn.world.faults
+    gone = tuple(type_ for type_ in _FAULT_CONDITIONS if type_ not in {fault.condition for fault in faults})
+    turn.status = conditions.without_conditions(turn.status, *gone)
+    for fault in faults:
+        _tell_fault(turn, fault)
+    turn.retry = any(fault.retry for fault in faults)
+    turn.hold(faults[0].message)
+
+
+def _tell_fault(turn: Turn, fault: Fault) -> None:
+    before = conditions.find(turn.status, fault.condition)
+    if before is None or before.message != fault.message:
+        turn.tell(Severity.ERROR, fault.message, f"fault/{fault.condition}/{turn.world.canary.metadata.generation}/{fault.message}")
+    if conditions.find(turn.status, ConditionType.PROMOTED) is None:
+        turn.status = conditions.promoted(turn.status, turn.plan.target_kind, turn.now)
+    turn.status = conditions.with_condition(turn.status, fault.condition, "False", fault.reason, fault.message, turn.now)
+
+
+def _hold_suspended(turn: Turn) -> None:
+    """Nothing is read, written or asked; the event has one name per generation, so that it is told once (engine:SUS-01)."""
+    turn.hold("suspended")
+    text = f"Canary {turn.plan.canary_name} is suspended, skipping"
+    turn.tell(Severity.NORMAL, text, f"suspended/{turn.world.canary.metadata.generation}")
+
+
+def _deliver_outbox(turn: Turn) -> None:
+    """What is due since an earlier pass is sent by child tasks; an answer, whichever, ends it (engine:HAZ-27)."""
+    if not turn.record.outbox:
+        return
+    kept = []
+    for entry in turn.record.outbox:
+        answer = turn.ask(QuestionKind(entry.kind), run=entry.id)
+        turn.reason = ""
+        if answer is None:
+            kept.append(entry)
+            continue
+        for hook in answer.hooks:
+            said = "passed" if hook.passed else f"failed {hook.message}".rstrip()
+            severity = Severity.NORMAL if hook.passed else Severity.WARNING
+            turn.tell(severity, f"Post-rollout hook {hook.name} {said}", f"{entry.id}/{hook.name}")
+    if len(kept) != len(turn.record.outbox):
+        turn.update(outbox=tuple(kept))

@@ -1,0 +1,85 @@
+"""Initialising: from a plain workload to a primary that serves all users, and a target at zero (engine:ST-01..04).
+
+The order keeps users served: the primary is Ready before the apex Service selects it, the apex and the routes are in place before the
+target goes. While the primary does not become ready, neither routes nor target are touched (engine:HAZ-13, workloads:GEN-17).
+"""
+
+from flagger_py.api.status import Phase
+from flagger_py.rollout.effects import CreatePrimary, EnsureApex, EnsureServices, ScaleTargetToZero
+from flagger_py.rollout.notices import Severity
+from flagger_py.rollout.questions import QuestionKind
+from flagger_py.rollout.readiness import NotReady, Ready
+from flagger_py.rollout.traffic import ALL_PRIMARY
+from flagger_py.rollout.turn import Turn
+
+
+def begin(turn: Turn) -> None:
+    """The first write of a new Canary: Initializing, with the revision that the primary is made from."""
+    if turn.world.target is None:
+        turn.hold("the target does not exist")
+        return
+    turn.enter(Phase.INITIALIZING)
+    turn.record_revision()
+    initialise(turn)
+
+
+def initialise(turn: Turn) -> None:
+    """Bring about what is missing, in order; Initialized is written once all of it has been observed."""
+    if turn.world.target is None:
+        turn.hold("the target does not exist")
+        return
+    if turn.primary is None and turn.is_new_revision:
+        turn.record_revision()  # nothing is made of the old one yet
+    _tell_availability(turn)
+    if not (turn.world.services.canary and turn.world.services.primary):
+        turn.do(EnsureServices())
+    if turn.primary is None:
+        turn.do(CreatePrimary(turn.record.revision, turn.world.configs.digest))
+        turn.hold("the primary is being created")
+        return
+    readiness = turn.judge_primary()
+    if not isinstance(readiness, Ready):
+        _tell_not_ready(turn, readiness.reason, is_final=not isinstance(readiness, NotReady))
+        return
+    if not turn.world.services.apex:
+        turn.do(EnsureApex())
+    turn.route()
+    if not turn.world.services.apex or turn.world.routes != ALL_PRIMARY:
+        turn.hold("the apex service and the routes are being set up")
+        return
+    if turn.canary_replicas > 0:
+        turn.do(ScaleTargetToZero())
+        turn.hold("the target is being scaled to zero")
+        return
+    _finish(turn)
+
+
+def _finish(turn: Turn) -> None:
+    turn.want(ALL_PRIMARY)
+    configs = turn.world.configs
+    turn.update(promoted_revision=turn.record.revision, promoted_configs=configs.digest, step_started_at=None)
+    turn.restart_clocks()
+    turn.set_status(failed_checks=0, iterations=0)
+    turn.enter(Phase.INITIALIZED)
+    turn.publish_hashes()
+    turn.tell(Severity.NORMAL, f"Initialization done! {turn.plan.canary_name}", "initialised")
+
+
+def _tell_availability(turn: Turn) -> None:
+    """Whether the metric providers can be asked: told once, and never in the way (metrics:AVAIL-01)."""
+    if turn.plan.skip_analysis or not turn.plan.has_metrics:
+        return
+    answer = turn.ask(QuestionKind.AVAILABILITY, run=f"init-{turn.record.revision}")
+    turn.reason = ""
+    if answer is None:
+        return
+    if answer.passed:
+        turn.tell(Severity.NORMAL, "all the metrics providers are available!", "availability")
+    else:
+        turn.tell(Severity.WARNING, f"Error checking metric providers: {answer.checks[-1].message}", "availability")
+
+
+def _tell_not_ready(turn: Turn, reason: str, *, is_final: bool) -> None:
+    turn.hold(f"primary not ready: {reason}")
+    text = f"{turn.plan.target_name.replace('.', '-primary.', 1)} not ready: {reason}"
+    turn.tell(Severity.WARNING, text, f"primary-not-ready/{'dead' if is_final else 'waiting'}")

@@ -1,0 +1,101 @@
+"""The end of a run that is not promoted: rolled back, or cancelled by a revert (engine:ROLLBACK, REV-03).
+
+The intent stands in `rollout.outcome` first. The phase states a fact: it is written when traffic and pods have been seen where they belong.
+"""
+
+from enum import StrEnum
+
+from flagger_py.api.rollout_record import MESSAGE_LIMIT, Outcome
+from flagger_py.api.status import Phase
+from flagger_py.rollout.effects import ScaleTargetToZero
+from flagger_py.rollout.identity import flagger_hash
+from flagger_py.rollout.notices import Severity
+from flagger_py.rollout.questions import QuestionKind
+from flagger_py.rollout.readiness import Ready
+from flagger_py.rollout.runs import restart
+from flagger_py.rollout.traffic import ALL_PRIMARY
+from flagger_py.rollout.turn import Turn
+
+
+class Result(StrEnum):
+    """`rollout.outcome.result`."""
+
+    PROMOTED = "promoted"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PROMOTION_FAILED = "promotionFailed"
+
+
+def end(turn: Turn, result: Result, reason: str) -> None:
+    """Decide how the run ends, and begin to bring it about in the same pass."""
+    turn.update(outcome=Outcome(result=result, reason=reason[:MESSAGE_LIMIT], at=turn.now), promoting=False, gate=None)
+    if result is Result.FAILED:
+        turn.tell(Severity.WARNING, f"Rolling back {turn.plan.canary_name} {reason}", "rolling-back")
+        turn.tell(Severity.WARNING, f"Canary failed! Scaling down {turn.plan.canary_name}", "failed")
+    else:
+        turn.tell(Severity.NORMAL, f"Cancelled {turn.plan.canary_name}: {reason}", "cancelled")
+    unwind(turn)
+
+
+def unwind(turn: Turn) -> None:
+    """Traffic to the primary, then the canary's pods away, then the phase. An unready primary gets no traffic: all waits for it."""
+    if not _is_traffic_back(turn):
+        return
+    if turn.canary_replicas > 0:
+        turn.do(ScaleTargetToZero())
+        turn.hold("the canary is being scaled to zero")
+        return
+    _settle(turn)
+
+
+def _is_traffic_back(turn: Turn) -> bool:
+    if turn.desired != ALL_PRIMARY:
+        readiness = turn.judge_primary()
+        if not isinstance(readiness, Ready):
+            return _stay_on_canary(turn, readiness.reason)
+        turn.want(ALL_PRIMARY)
+        turn.update(serving_canary=False)
+    turn.route(urgent=True)
+    if turn.world.routes != ALL_PRIMARY:
+        turn.hold("traffic is going back to the primary")
+        turn.retry = True
+        return False
+    return True
+
+
+def _stay_on_canary(turn: Turn, reason: str) -> bool:
+    """Nothing moves to an unready primary. Where the canary is the copy that serves, the run ends with it serving (engine:HAZ-19)."""
+    turn.hold(f"traffic cannot go back: primary not ready: {reason}")
+    turn.run_canary()
+    turn.route()
+    if turn.record.serving_canary:
+        _fail(turn, "the canary goes on serving, the primary is not ready")
+    elif turn.is_new_revision:
+        restart(turn)
+    return False
+
+
+def _settle(turn: Turn) -> None:
+    cancelled = turn.record.outcome is not None and turn.record.outcome.result == Result.CANCELLED
+    if cancelled:
+        turn.set_status(failed_checks=0, iterations=0)
+        turn.update(step_started_at=None, gate=None)
+        if turn.world.target is not None:
+            turn.record_revision(promoted_revision=turn.target.revision)
+        turn.enter(Phase.SUCCEEDED, "Canary analysis cancelled, the target runs the promoted revision.")
+    else:
+        _fail(turn, "")
+
+
+def _fail(turn: Turn, message: str) -> None:
+    turn.set_status(failed_checks=0, iterations=0, last_applied_spec=flagger_hash(turn.record.revision, turn.world.configs.digest))
+    turn.restart_clocks()
+    turn.update(step_started_at=None)
+    turn.enter(Phase.FAILED, message and f"Canary analysis failed, {message}.")
+    post_rollout(turn)
+
+
+def post_rollout(turn: Turn) -> None:
+    """The post-rollout hooks are due: at least once, even after a crash (engine:HAZ-27)."""
+    if QuestionKind.POST_ROLLOUT in turn.plan.hooks:
+        turn.post(QuestionKind.POST_ROLLOUT, f"{turn.record.run}-post-rollout")

@@ -1,0 +1,146 @@
+"""From a passed analysis to a primary that serves: Promoting, Finalising, Succeeded, and the promotion that fails (engine:SHIFT)."""
+
+from flagger_py.api.rollout_record import Outcome
+from flagger_py.api.status import Phase
+from flagger_py.rollout import strategies
+from flagger_py.rollout.effects import PruneConfigs, ScaleTargetToZero
+from flagger_py.rollout.identity import promotion_id
+from flagger_py.rollout.notices import Severity
+from flagger_py.rollout.outcomes import Result, post_rollout
+from flagger_py.rollout.readiness import Dead, NotReady, Ready
+from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, Pending
+from flagger_py.rollout.turn import Turn
+
+
+def is_carried(turn: Turn) -> bool:
+    """Whether the primary carries the record's revision and configs."""
+    uid = turn.world.canary.metadata.uid
+    wanted = promotion_id(uid, turn.record.revision, turn.stored_configs_digest)
+    return turn.primary is not None and turn.primary.promotion_id == wanted
+
+
+def enter_promoting(turn: Turn) -> None:
+    """The primary carries the revision: that is what Promoting says, and the truth about what is promoted (engine:HAZ-15)."""
+    turn.update(promoted_revision=turn.record.revision, promoted_configs=turn.stored_configs_digest, gate=None, step_started_at=None)
+    turn.restart_clocks()
+    turn.set_status(iterations=0)
+    turn.enter(Phase.PROMOTING)
+    promoting(turn)
+
+
+def promoting(turn: Turn) -> None:
+    """The primary rolls to the revision; traffic goes back to it once it is Ready. A dead canary does not undo that (engine:HAZ-15)."""
+    turn.keep_services()
+    readiness = turn.judge_primary()
+    match readiness:
+        case Dead(reason):
+            _fail_promotion(turn, reason)
+        case NotReady(reason):
+            turn.route()
+            turn.hold(f"primary not ready: {reason}")
+        case Ready():
+            _shift(turn)
+
+
+def _shift(turn: Turn) -> None:
+    if turn.desired != ALL_PRIMARY and _is_stage_due(turn):
+        turn.want(strategies.promotion_routes(turn.plan, turn.desired))
+        _tell_shift(turn)
+    turn.route()
+    if turn.desired != ALL_PRIMARY:
+        turn.run_canary()
+        turn.interval_is_over()
+    elif turn.world.routes == ALL_PRIMARY:
+        turn.update(step_started_at=turn.now)
+        turn.enter(Phase.FINALISING)
+        turn.wake(turn.now + turn.plan.interval)
+    else:
+        turn.hold("traffic is going back to the primary")
+        turn.retry = True
+
+
+def _is_stage_due(turn: Turn) -> bool:
+    """The first stage goes at once, the next ones an interval apart, each after the one before it is live."""
+    return turn.record.step_started_at is None or (turn.world.routes == turn.desired and turn.interval_is_over())
+
+
+def _tell_shift(turn: Turn) -> None:
+    if turn.desired == ALL_PRIMARY and not turn.plan.step_weight_promotion:
+        turn.tell(Severity.NORMAL, "Routing all traffic to primary", "all-to-primary")
+    else:
+        text = f"Advance {turn.plan.canary_name} primary weight {turn.desired.primary}"
+        turn.tell(Severity.NORMAL, text, f"primary-weight/{turn.desired.primary}")
+
+
+def _fail_promotion(turn: Turn, reason: str) -> None:
+    """The primary does not come up with the new revision: the canary, which runs it well, serves all users (engine:FAILED-PROMOTION)."""
+    can_serve = turn.plan.routes_weights and isinstance(turn.judge_canary(), Ready)
+    turn.run_canary()
+    if not can_serve:
+        turn.route()
+        turn.hold(f"promotion failed and no version is ready: {reason}")
+        return
+    if turn.desired != ALL_CANARY:
+        turn.want(ALL_CANARY)
+        text = f"Promotion of {turn.plan.target_name} failed, primary not ready: {reason}; all traffic goes to the canary"
+        turn.tell(Severity.ERROR, text, "promotion-failed")
+    turn.update(serving_canary=True)
+    turn.route(urgent=True)
+    if turn.world.routes != ALL_CANARY:
+        turn.hold("traffic is going to the canary")
+        turn.retry = True
+        return
+    turn.update(outcome=Outcome(result=Result.PROMOTION_FAILED, reason=reason, at=turn.now), step_started_at=None, promoting=False)
+    turn.enter(Phase.FAILED, f"Promotion failed, the canary {turn.plan.target_kind} serves all traffic.")
+    post_rollout(turn)
+
+
+def resume_promotion(turn: Turn) -> bool:
+    """After a failed promotion: go on with it when the primary has recovered (workloads:RDY-12)."""
+    turn.run_canary()
+    if turn.is_new_revision or not turn.is_primary_ready:
+        return False
+    turn.update(serving_canary=False, outcome=None, promoting=True, step_started_at=None)
+    turn.restart_clocks()
+    turn.enter(Phase.PROMOTING)
+    turn.tell(Severity.NORMAL, f"Primary of {turn.plan.target_name} has recovered, resuming the promotion", "promotion-resumed")
+    promoting(turn)
+    return True
+
+
+def finalising(turn: Turn) -> None:
+    """All traffic is on the primary; the canary's pods finish what they serve for one interval, then go (drain)."""
+    turn.keep_services()
+    primary = turn.judge_primary()
+    if isinstance(primary, Dead) and turn.is_canary_ready:
+        _fail_promotion(turn, primary.reason)
+        return
+    turn.route()
+    if isinstance(turn.world.routes, Pending) or turn.world.routes != ALL_PRIMARY or not isinstance(primary, Ready):
+        turn.hold("the primary does not serve all traffic")
+        turn.retry = True
+        return
+    if not turn.interval_is_over():
+        return
+    if turn.canary_replicas > 0:
+        turn.do(ScaleTargetToZero(), PruneConfigs())
+        turn.hold("the canary is being scaled to zero")
+        return
+    _succeed(turn)
+
+
+def _succeed(turn: Turn) -> None:
+    skipped = turn.plan.skip_analysis
+    turn.update(
+        outcome=Outcome(result=Result.PROMOTED, reason="skipped" if skipped else "completed", at=turn.now),
+        promoting=False,
+        step_started_at=None,
+        gate=None,
+    )
+    turn.restart_clocks()
+    turn.set_status(canary_weight=0, iterations=0)
+    turn.publish_hashes()
+    turn.enter(Phase.SUCCEEDED)
+    post_rollout(turn)
+    text = "Promotion completed! Canary analysis was skipped for" if skipped else "Promotion completed! Scaling down"
+    turn.tell(Severity.NORMAL, f"{text} {turn.plan.target_name}", "completed")

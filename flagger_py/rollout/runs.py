@@ -1,0 +1,48 @@
+"""The beginning of a run, and its new beginning for a newer revision (engine:START, RESTART)."""
+
+from flagger_py.api.status import Phase
+from flagger_py.rollout.notices import Severity
+from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY
+from flagger_py.rollout.turn import Turn
+
+
+def begin_run(turn: Turn) -> None:
+    """A new revision is let in: scale the canary up."""
+    _store_run(turn)
+    turn.tell(Severity.NORMAL, f"New revision detected! Scaling up {turn.plan.target_name}", "new-revision")
+    turn.run_canary()
+    turn.route()
+
+
+def restart(turn: Turn) -> None:
+    """A newer revision supersedes the one under test: all from the start, with the traffic on the primary.
+
+    The confirm-rollout gate is not asked again. An unready primary gets no traffic: the weights then stay until it is Ready.
+    """
+    before = turn.desired
+    _store_run(turn)
+    if before != ALL_PRIMARY and not turn.is_primary_ready:
+        turn.want(before)
+    turn.tell(Severity.NORMAL, f"New revision detected! Restarting analysis for {turn.plan.target_name}", "restart")
+    turn.run_canary()
+    turn.route()
+
+
+def _store_run(turn: Turn) -> None:
+    """Revision, configs, zero counters; no traffic on the canary unless it is the copy that serves (engine:HAZ-19)."""
+    serving = turn.record.serving_canary
+    turn.record_revision(
+        started_at=turn.now,
+        step=1 if serving else 0,
+        check_number=0,
+        pre_rollout=serving,
+        gate=None,
+        promoting=False,
+        outcome=None,
+        checks=(),
+    )
+    turn.update(run=turn.new_run_id(turn.now))
+    turn.restart_clocks()
+    turn.want(ALL_CANARY if serving else ALL_PRIMARY)
+    turn.set_status(failed_checks=0, iterations=0)
+    turn.enter(Phase.PROGRESSING)

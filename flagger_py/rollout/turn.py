@@ -1,0 +1,287 @@
+"""A turn: the working copy of one decision. Pure from outside (`decide` makes it and drops it); inside it collects what the phases say."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from flagger_py.api.rollout_record import MESSAGE_LIMIT, OUTBOX_LIMIT, DesiredRoutes, OutboxEntry, RolloutRecord, UnreadySince
+from flagger_py.api.status import CanaryStatus, Phase
+from flagger_py.rollout import conditions
+from flagger_py.rollout.decision import Decision
+from flagger_py.rollout.effects import Effect, EnsureApex, EnsureServices, ScaleTargetUp, SetTraffic
+from flagger_py.rollout.identity import configs_digest, flagger_hash, run_id
+from flagger_py.rollout.notices import Notice, Severity
+from flagger_py.rollout.questions import Answer, Question, QuestionKey, QuestionKind
+from flagger_py.rollout.readiness import Dead, NotReady, Readiness, Ready
+from flagger_py.rollout.traffic import ALL_PRIMARY, Routes, Traffic
+from flagger_py.rollout.views import PrimaryView, TargetView
+from flagger_py.rollout.world import World
+
+UNKNOWN_REVISION: Final = "adopted"
+"""Stands for what the primary carries where its hash cannot be computed: it was made by Flagger and differs from the target."""
+
+
+class Turn:
+    """What the world is, what the status will be, and what follows."""
+
+    def __init__(self, world: World, now: datetime) -> None:
+        self.world = world
+        self.plan = world.plan
+        self.now = now
+        self.status: CanaryStatus = world.canary.status
+        self.record: RolloutRecord = self.status.rollout or RolloutRecord()
+        self.effects: list[Effect] = []
+        self.notices: list[Notice] = []
+        self.questions: list[Question] = []
+        self.consulted: set[QuestionKey] = set()
+        self.wake_at: datetime | None = None
+        self.retry = False
+        self.reason = ""
+
+    # what is there
+
+    @property
+    def target(self) -> TargetView:
+        """The target, where the caller knows that it exists."""
+        if self.world.target is None:
+            raise ValueError(f"{self.plan.target_name} does not exist")
+        return self.world.target
+
+    @property
+    def canary_replicas(self) -> int:
+        return self.world.target.replicas if self.world.target else 0
+
+    @property
+    def primary(self) -> PrimaryView | None:
+        return self.world.primary
+
+    @property
+    def phase(self) -> Phase:
+        return self.status.phase
+
+    @property
+    def desired(self) -> Routes:
+        """The traffic that the stored status wants."""
+        wanted = self.record.desired
+        return Routes(wanted.primary, wanted.canary, wanted.mirrored) if wanted else ALL_PRIMARY
+
+    @property
+    def is_new_revision(self) -> bool:
+        """The target or its configs are not those of the record (engine:STS-08, workloads:CFG-11)."""
+        return self.world.target is not None and (self.target.revision != self.record.revision or self.configs_changed)
+
+    @property
+    def configs_changed(self) -> bool:
+        live, stored = self.world.configs.checksums, self.status.tracked_configs
+        if live is None or (stored is None and self.record.revision):
+            return False  # tracking off, or switched on just now (workloads:CFG-14)
+        return dict(live) != dict(stored or {})
+
+    @property
+    def stored_configs_digest(self) -> str:
+        """The digest of the configs of the run."""
+        return configs_digest(self.status.tracked_configs)
+
+    @property
+    def is_promoted_revision(self) -> bool:
+        """The target is set to what the primary already carries: a revert (engine:REV-03)."""
+        if self.record.promoted_revision == UNKNOWN_REVISION:
+            return self.world.first_contact is not None and self.world.first_contact.matches_target
+        return self.target.revision == self.record.promoted_revision and self.world.configs.digest == self.record.promoted_configs
+
+    # the clock of the step
+
+    @property
+    def step_age(self) -> timedelta:
+        """Time since the step's clock was started; a clock that stands in the future counts as just started (skew)."""
+        started = self.record.step_started_at
+        return max(timedelta(0), self.now - started) if started else self.plan.interval
+
+    def interval_is_over(self) -> bool:
+        """Whether the step has lasted a whole interval; if not, the turn wakes when it has."""
+        remaining = self.plan.interval - self.step_age
+        if remaining <= timedelta(0):
+            return True
+        self.wake(self.now + remaining)
+        return False
+
+    def polls_since(self, since: datetime | None) -> int:
+        """How many whole intervals have passed, for what is asked once per interval; the turn wakes for the next."""
+        start = since or self.now
+        polls = max(0, (self.now - start) // self.plan.interval)
+        self.wake(start + (polls + 1) * self.plan.interval)
+        return polls
+
+    # readiness by our own clock
+
+    def judge_canary(self) -> Readiness:
+        """The target's readiness, `Dead` after `progressDeadlineSeconds` (workloads:RDY-04). Without a pod it is not (HAZ-25)."""
+        return self._judge("canary", self._seen_canary())
+
+    def _seen_canary(self) -> Readiness:
+        if self.world.target is None:
+            return Dead(f"{self.plan.target_kind} {self.plan.target_name} does not exist")
+        if isinstance(self.target.readiness, Ready) and self.target.available < 1:
+            return NotReady("no pod of the canary is available")
+        return self.target.readiness
+
+    @property
+    def is_canary_ready(self) -> bool:
+        return isinstance(self._seen_canary(), Ready)
+
+    @property
+    def is_primary_ready(self) -> bool:
+        return self.primary is not None and isinstance(self.primary.readiness, Ready)
+
+    def judge_primary(self) -> Readiness:
+        """The primary's readiness, likewise; the deadline starts when it is first seen unready (workloads:RDY-10)."""
+        if self.primary is None:
+            return NotReady("the primary does not exist")
+        return self._judge("primary", self.primary.readiness)
+
+    def _judge(self, version: str, seen: Readiness) -> Readiness:
+        since = getattr(self.record.unready_since, version)
+        if isinstance(seen, Ready):
+            self._note_unready(version, None)
+            return seen
+        if since is None:
+            since = self.now
+            self._note_unready(version, since)
+        deadline = since + self.plan.progress_deadline
+        if isinstance(seen, NotReady) and self.now >= deadline:
+            return Dead(f"{seen.reason} for more than {int(self.plan.progress_deadline.total_seconds())}s (progressDeadlineSeconds)")
+        self.wake(deadline)
+        return seen
+
+    def _note_unready(self, version: str, since: datetime | None) -> None:
+        if getattr(self.record.unready_since, version) != since:
+            clocks = self.record.unready_since.model_copy(update={version: since})
+            self.update(unready_since=clocks)
+
+    # what changes
+
+    def update(self, **fields: Any) -> None:
+        """Change fields of `status.rollout`."""
+        self.record = self.record.model_copy(update=fields)
+
+    def set_status(self, **fields: Any) -> None:
+        """Change Flagger's fields of the status."""
+        self.status = self.status.model_copy(update=fields)
+
+    def enter(self, phase: Phase, message: str = "") -> None:
+        """Go to a phase, with its `Promoted` condition."""
+        self.status = conditions.promoted(self.status.model_copy(update={"phase": phase}), self.plan.target_kind, self.now, message)
+
+    def want(self, routes: Routes) -> None:
+        """Change the traffic that is wanted, publish its weight (engine:STS-11), and start the step's clock."""
+        desired = DesiredRoutes(primary=routes.primary, canary=routes.canary, mirrored=routes.mirrored)
+        self.update(desired=desired, step_started_at=self.now)
+        self.set_status(canary_weight=routes.canary)
+
+    def record_revision(self, **fields: Any) -> None:
+        """Make the target as it is now the revision of the record, with its configs."""
+        configs = self.world.configs
+        self.update(
+            revision=self.target.revision,
+            target_uid=self.target.uid,
+            target_generation=self.target.generation,
+            config_versions=dict(configs.versions),
+            **fields,
+        )
+        self.set_status(tracked_configs=None if configs.checksums is None else dict(configs.checksums))
+
+    def publish_hashes(self) -> None:
+        """Write both of Flagger's hashes in its form, so that Flagger started again runs the current revision once (design §6)."""
+        promoted = flagger_hash(self.record.promoted_revision, self.record.promoted_configs)
+        self.set_status(last_applied_spec=promoted, last_promoted_spec=promoted)
+
+    def new_run_id(self, started_at: datetime) -> str:
+        return run_id(self.world.canary.metadata.uid, self.record.revision, started_at)
+
+    def restart_clocks(self) -> None:
+        self.update(unready_since=UnreadySince())
+
+    # what follows
+
+    def do(self, *effects: Effect) -> None:
+        self.effects.extend(effects)
+
+    def route(self, *, urgent: bool = False) -> None:
+        """Keep or bring the routes to what is wanted, unless that gives more traffic to a version that is not Ready."""
+        live, wanted = self.world.routes, self.desired
+        if isinstance(live, Routes):
+            if wanted.primary > live.primary and not self.is_primary_ready:
+                self.hold("the routes wait for the primary to be ready")
+                return
+            if wanted.canary > live.canary and not self.is_canary_ready:
+                self.hold("the routes wait for the canary to be ready")
+                return
+        self.do(SetTraffic(Traffic(wanted), urgent=urgent))
+
+    def keep_services(self) -> None:
+        """Repair the three Services where they differ."""
+        services = self.world.services
+        if not (services.canary and services.primary):
+            self.do(EnsureServices())
+        if not services.apex:
+            self.do(EnsureApex())
+
+    def run_canary(self) -> None:
+        """See that the canary has pods."""
+        if self.world.target is not None and self.target.replicas == 0:
+            self.do(ScaleTargetUp())
+
+    def tell(self, severity: Severity, message: str, key: str) -> None:
+        """Tell people once: `key` says which happening of this run it is."""
+        scope = self.record.run or self.record.revision
+        self.notices.append(Notice(severity, message[: 4 * MESSAGE_LIMIT], f"{scope}/{key}"))
+
+    def ask(self, kind: QuestionKind, *, poll: int = 0, run: str = "") -> Answer | None:
+        """The answer to a question of this step, or `None` while there is none (it is asked then)."""
+        key = QuestionKey(run or self.record.run, self.record.step, self.record.check_number, kind, poll)
+        self.consulted.add(key)
+        answer = self.world.answers.get(key)
+        if answer is None:
+            self.questions.append(Question(key, self.phase, self.checksum, self.record.revision))
+            self.reason = self.reason or f"waiting for the answer to {kind}"
+        return answer
+
+    @property
+    def checksum(self) -> str:
+        """A hook's `checksum`: the revision under test and its configs (design §6)."""
+        revision = self.world.target.revision if self.world.target else self.record.revision
+        return flagger_hash(revision, self.world.configs.digest)
+
+    def post(self, kind: str, entry_id: str, **facts: str) -> None:
+        """Put a notification that must not be lost into the outbox; the oldest go first when it is full."""
+        entry = OutboxEntry(id=entry_id, kind=kind, phase=self.phase, at=self.now, **facts)
+        self.update(outbox=(*self.record.outbox, entry)[-OUTBOX_LIMIT:])
+
+    def wake(self, at: datetime) -> None:
+        if at > self.now and (self.wake_at is None or at < self.wake_at):
+            self.wake_at = at
+
+    def hold(self, reason: str) -> None:
+        """Stay as it is, and say why."""
+        self.reason = self.reason or reason
+
+    def decision(self) -> Decision:
+        """What the turn came to; `lastTransitionTime` moves only with something else (engine:STS-04)."""
+        return Decision(
+            status=self._final_status(),
+            effects=tuple(self.effects),
+            questions=tuple(self.questions),
+            consulted=frozenset(self.consulted),
+            notices=tuple(self.notices),
+            wake_at=self.wake_at,
+            retry=self.retry,
+            reason=self.reason,
+        )
+
+    def _final_status(self) -> CanaryStatus:
+        old = self.world.canary.status
+        new = self.status
+        if self.record != (new.rollout or RolloutRecord()):
+            new = new.model_copy(update={"rollout": self.record})
+        if new is old or new == old:
+            return old
+        return new.model_copy(update={"last_transition_time": self.now, "observed_generation": self.world.canary.metadata.generation})

@@ -1,0 +1,68 @@
+"""The World: everything observed for one Canary at one moment. `decide` looks at nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from flagger_py.api.canary import Canary
+from flagger_py.api.status import ConditionType
+from flagger_py.rollout.identity import configs_digest
+from flagger_py.rollout.plan import Plan
+from flagger_py.rollout.questions import Answer, QuestionKey
+from flagger_py.rollout.traffic import Pending, Routes
+from flagger_py.rollout.views import PrimaryView, ServicesView, TargetView
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigsView:
+    """The tracked ConfigMaps and Secrets of the target (workloads:CFG-11); `None` checksums: tracking is off."""
+
+    checksums: Mapping[str, str] | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        return configs_digest(self.checksums)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that keeps this Canary from being handled: told as a condition and one event; phase, objects and traffic stay as they are.
+
+    `retry`: True where it may pass by itself, so that the pass is repeated with back-off; else the Canary waits for a change.
+    """
+
+    condition: ConditionType
+    reason: str
+    message: str
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FirstContact:
+    """What the live primary tells about a Canary without `status.rollout` (design §6): asked only then, because it needs live reads."""
+
+    matches_target: bool
+    """The target rendered as primary equals the live primary's template (workloads:GEN-20)."""
+
+
+NOTHING_YET: Final = ServicesView(canary=False, primary=False, apex=False)
+NOT_LOOKED_AT: Final = Pending("not looked at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """One moment of one Canary. With `faults`, the rest may be missing and is not looked at."""
+
+    canary: Canary
+    plan: Plan
+    faults: tuple[Fault, ...] = ()
+    target: TargetView | None = None
+    primary: PrimaryView | None = None
+    configs: ConfigsView = ConfigsView()
+    services: ServicesView = NOTHING_YET
+    routes: Routes | Pending = NOT_LOOKED_AT
+    first_contact: FirstContact | None = None
+    answers: Mapping[QuestionKey, Answer] = field(default_factory=dict)
+    may_start: bool = True
+    """False while new runs are held back: all rollouts are frozen, or too many started at once."""

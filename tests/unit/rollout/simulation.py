@@ -1,0 +1,180 @@
+"""A cluster as plain values: applies the effects of `decide` at once, so that whole rollouts run in a loop without any I/O."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+from flagger_py.api.canary import Canary
+from flagger_py.rollout.decide import decide
+from flagger_py.rollout.decision import Decision
+from flagger_py.rollout.effects import (
+    Adopt,
+    CreatePrimary,
+    Effect,
+    EnsureApex,
+    EnsureServices,
+    Promote,
+    PruneConfigs,
+    RestorePrimary,
+    ScaleTargetToZero,
+    ScaleTargetUp,
+    SetTraffic,
+)
+from flagger_py.rollout.identity import configs_digest, promotion_id
+from flagger_py.rollout.plan import Plan
+from flagger_py.rollout.questions import Answer, Question, QuestionKey
+from flagger_py.rollout.readiness import Readiness, Ready
+from flagger_py.rollout.traffic import Pending, Routes
+from flagger_py.rollout.views import PrimaryView, ServicesView, TargetView
+from flagger_py.rollout.world import ConfigsView, Fault, FirstContact, World
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+UID = "0b5c-canary"
+SECOND = timedelta(seconds=1)
+
+PASSING = Answer()
+
+
+def weighted_plan(**changes: object) -> Plan:
+    """Steps 20, 40 with an interval of 10 s and a threshold of 2."""
+    plan = Plan(
+        interval=10 * SECOND,
+        threshold=2,
+        max_weight=40,
+        step_weight=20,
+        progress_deadline=60 * SECOND,
+        canary_name="web.test",
+        target_name="web.test",
+    )
+    return replace(plan, **changes)  # type: ignore[arg-type]  # names are checked by replace itself
+
+
+def manifest() -> Canary:
+    """A Canary without a status."""
+    return Canary.model_validate(
+        {
+            "apiVersion": "flagger.app/v1beta1",
+            "kind": "Canary",
+            "metadata": {"name": "web", "namespace": "test", "uid": UID, "generation": 1},
+            "spec": {
+                "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+                "service": {"port": 80},
+                "analysis": {"interval": "10s", "threshold": 2, "stepWeight": 20, "maxWeight": 40},
+            },
+        }
+    )
+
+
+@dataclass
+class Simulation:
+    """Mutable; `step` is one pass. Answers come from `answer`, at once."""
+
+    plan: Plan = field(default_factory=weighted_plan)
+    canary: Canary = field(default_factory=manifest)
+    now: datetime = START
+    target: TargetView | None = TargetView("t-1", 1, "v1:one", 2, 2, Ready())
+    primary: PrimaryView | None = None
+    checksums: Mapping[str, str] | None = field(default_factory=dict)
+    services: ServicesView = ServicesView(canary=False, primary=False, apex=False)
+    routes: Routes | Pending = Pending("no route yet")
+    faults: tuple[Fault, ...] = ()
+    may_start: bool = True
+    first_contact: FirstContact | None = None
+    answer: Callable[[Question], Answer | None] = lambda _: PASSING
+    answers: dict[QuestionKey, Answer] = field(default_factory=dict)
+    new_primary_readiness: Readiness = Ready()
+    primary_revision: str = ""
+    decisions: list[Decision] = field(default_factory=list)
+    asked: list[Question] = field(default_factory=list)
+
+    def world(self) -> World:
+        return World(
+            canary=self.canary,
+            plan=self.plan,
+            faults=self.faults,
+            target=self.target,
+            primary=self.primary,
+            configs=ConfigsView(self.checksums),
+            services=self.services,
+            routes=self.routes,
+            first_contact=self.first_contact,
+            answers=self.answers,
+            may_start=self.may_start,
+        )
+
+    def step(self) -> Decision:
+        """Observe, decide, store, apply, answer."""
+        decision = decide(self.world(), self.now)
+        self.decisions.append(decision)
+        self.canary = self.canary.model_copy(update={"status": decision.status})
+        self.answers = {key: answer for key, answer in self.answers.items() if key in decision.consulted}
+        for effect in decision.effects:
+            self.apply(effect)
+        for question in decision.questions:
+            self.asked.append(question)
+            if (answer := self.answer(question)) is not None:
+                self.answers[question.key] = answer
+        return decision
+
+    def settle(self, limit: int = 60) -> None:
+        """Pass until a pass changes nothing at this moment."""
+        for _ in range(limit):
+            before = (self.canary.status, self.target, self.primary, self.routes, self.services, dict(self.answers))
+            self.step()
+            if before == (self.canary.status, self.target, self.primary, self.routes, self.services, dict(self.answers)):
+                return
+        raise AssertionError(f"does not settle: {self.canary.status}")
+
+    def advance(self, seconds: float = 10) -> None:
+        """Let time go by, then pass until all is quiet."""
+        self.now += timedelta(seconds=seconds)
+        self.settle()
+
+    def initialise(self) -> "Simulation":
+        self.settle()
+        return self
+
+    def release(self, revision: str) -> None:
+        """Set the target to another revision."""
+        assert self.target is not None
+        self.target = replace(self.target, revision=revision, generation=self.target.generation + 1)
+
+    @property
+    def weight(self) -> int:
+        assert isinstance(self.routes, Routes)
+        return self.routes.canary
+
+    @property
+    def messages(self) -> list[str]:
+        return [notice.message for decision in self.decisions for notice in decision.notices]
+
+    def apply(self, effect: Effect) -> None:
+        match effect:
+            case EnsureServices():
+                self.services = replace(self.services, canary=True, primary=True)
+            case EnsureApex():
+                self.services = replace(self.services, apex=True)
+            case CreatePrimary(revision, configs) | Promote(revision, configs):
+                assert self.target is not None
+                if self.target.revision != revision or configs_digest(self.checksums) != configs:
+                    return
+                self._carry(revision, configs)
+            case RestorePrimary():
+                self._carry(self.canary.status.rollout.promoted_revision if self.canary.status.rollout else "", "")
+            case SetTraffic(traffic):
+                self.routes = traffic.routes
+            case ScaleTargetUp():
+                assert self.target is not None
+                self.target = replace(self.target, replicas=2, available=2, generation=self.target.generation + 1)
+            case ScaleTargetToZero():
+                assert self.target is not None
+                self.target = replace(self.target, replicas=0, available=0, generation=self.target.generation + 1)
+            case PruneConfigs() | Adopt():
+                pass
+            case _:
+                assert_never(effect)
+
+    def _carry(self, revision: str, configs: str) -> None:
+        self.primary_revision = revision
+        self.primary = PrimaryView(2, 2, self.new_primary_readiness, promotion_id(UID, revision, configs))

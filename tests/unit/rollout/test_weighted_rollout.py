@@ -1,0 +1,205 @@
+"""Whole weighted rollouts, pass by pass, on a simulated cluster."""
+
+import pytest
+
+from flagger_py.api.status import Phase
+from flagger_py.rollout.questions import Answer, Question, QuestionKind
+from flagger_py.rollout.readiness import Dead, NotReady, Ready
+from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY
+from flagger_py.rollout.verdicts import CheckOutcome, CheckResult
+from tests.unit.rollout.simulation import Simulation, weighted_plan
+
+FAILING = Answer(checks=(CheckResult("request-success-rate", 50.0, ">= 99", CheckOutcome.FAIL, "Halt web.test advancement success rate"),))
+
+
+def test_a_new_canary_is_initialised_and_its_target_scaled_to_zero() -> None:
+    simulation = Simulation().initialise()
+    assert simulation.canary.status.phase is Phase.INITIALIZED
+    assert simulation.target
+    assert simulation.target.replicas == 0
+    assert simulation.routes == ALL_PRIMARY
+    assert simulation.services.apex
+
+
+@pytest.mark.parametrize(
+    ("changes", "weights"),
+    [
+        pytest.param({}, [20, 40], id="engine:WGT-03 linear steps"),
+        pytest.param({"step_weight": 20, "max_weight": 50}, [20, 40, 60], id="engine:WGT-04 no clamp at maxWeight"),
+        pytest.param({"step_weight": 0, "step_weights": (1, 2, 10, 80), "max_weight": 80}, [1, 2, 10, 80], id="engine:ACC-01 a list"),
+        pytest.param({"step_weight": 50, "max_weight": 100}, [50, 100], id="engine:ACC-01 up to all"),
+    ],
+)
+def test_a_good_version_takes_its_steps_and_is_promoted(changes: dict[str, object], weights: list[int]) -> None:
+    simulation = Simulation(plan=weighted_plan(**changes)).initialise()
+    simulation.release("v1:two")
+    simulation.settle()
+    seen = [simulation.weight]
+    while simulation.canary.status.phase is Phase.PROGRESSING:
+        simulation.advance()
+        seen.append(simulation.weight)
+    assert seen[: len(weights)] == weights
+    assert simulation.primary_revision == "v1:two"
+    assert simulation.canary.status.phase is Phase.FINALISING
+    assert simulation.weight == 0
+    simulation.advance()
+    assert simulation.canary.status.phase is Phase.SUCCEEDED
+    assert simulation.target
+    assert simulation.target.replicas == 0
+
+
+def test_a_bad_version_is_rolled_back_when_the_threshold_is_reached() -> None:
+    """engine:ANL-10, HAZ-40: at once, not a tick later."""
+    simulation = Simulation(answer=lambda question: FAILING if question.key.kind is QuestionKind.ANALYSIS else Answer()).initialise()
+    simulation.release("v1:bad")
+    simulation.settle()
+    simulation.advance()
+    assert simulation.canary.status.failed_checks == 1
+    simulation.advance()
+    assert simulation.canary.status.phase is Phase.FAILED
+    assert simulation.routes == ALL_PRIMARY
+    assert simulation.primary_revision == "v1:one"
+    assert simulation.target
+    assert simulation.target.replicas == 0
+
+
+def test_a_settled_canary_decides_nothing() -> None:
+    simulation = Simulation().initialise()
+    decision = simulation.step()
+    assert decision.status is simulation.canary.status
+    assert not decision.questions
+    assert not decision.notices
+    assert decision.wake_at is None
+
+
+def test_a_newer_revision_restarts_the_run_from_zero() -> None:
+    """engine:RESTART, ACC-06."""
+    simulation = Simulation().initialise()
+    simulation.release("v1:two")
+    simulation.settle()
+    simulation.advance()
+    assert simulation.weight == 40
+    simulation.release("v1:three")
+    weights = []
+    for _ in range(3):
+        simulation.step()
+        weights.append(simulation.weight)
+    assert 0 in weights
+    assert simulation.canary.status.rollout
+    assert simulation.canary.status.rollout.revision == "v1:three"
+
+
+def test_a_revert_during_the_run_cancels_it() -> None:
+    """engine:REV-03, workloads:CHG-09."""
+    simulation = Simulation().initialise()
+    simulation.release("v1:two")
+    simulation.settle()
+    simulation.release("v1:one")
+    simulation.settle()
+    assert simulation.canary.status.phase is Phase.SUCCEEDED
+    assert simulation.routes == ALL_PRIMARY
+    assert simulation.canary.status.rollout
+    assert simulation.canary.status.rollout.promoted_revision == "v1:one"
+
+
+def test_the_failed_revision_set_again_after_a_revert_is_a_new_run() -> None:
+    """engine:ACC-11, workloads:CHG-08."""
+    simulation = Simulation(answer=lambda question: FAILING if question.key.kind is QuestionKind.ANALYSIS else Answer()).initialise()
+    simulation.release("v1:bad")
+    simulation.settle()
+    simulation.advance()
+    simulation.advance()
+    simulation.release("v1:one")
+    simulation.settle()
+    assert simulation.canary.status.phase is Phase.FAILED
+    simulation.release("v1:bad")
+    simulation.settle()
+    assert simulation.canary.status.phase is Phase.PROGRESSING
+
+
+def test_an_unready_canary_holds_the_step_and_a_dead_one_is_rolled_back() -> None:
+    """workloads:RDY-11, RDY-12."""
+    simulation = Simulation().initialise()
+    simulation.release("v1:two")
+    simulation.settle()
+    assert simulation.target
+    simulation.target = type(simulation.target)("t-1", 9, "v1:two", 2, 0, NotReady("0 of 2 pods available"))
+    simulation.advance(30)
+    assert simulation.weight == 20
+    assert simulation.canary.status.failed_checks == 0
+    simulation.advance(61)
+    assert simulation.canary.status.phase is Phase.FAILED
+    assert simulation.routes == ALL_PRIMARY
+
+
+def test_a_primary_that_dies_in_the_promotion_leaves_the_canary_serving_and_recovers() -> None:
+    """engine:ACC-08, HAZ-19."""
+    simulation = Simulation().initialise()
+    simulation.new_primary_readiness = Dead("ProgressDeadlineExceeded")
+    simulation.release("v1:two")
+    simulation.settle()
+    for _ in range(3):
+        simulation.advance()
+    assert simulation.canary.status.phase is Phase.FAILED
+    assert simulation.canary.status.canary_weight == 100
+    assert simulation.routes == ALL_CANARY
+    assert simulation.target
+    assert simulation.target.replicas == 2
+    assert simulation.primary
+    simulation.primary = type(simulation.primary)(2, 2, Ready(), simulation.primary.promotion_id)
+    simulation.settle()
+    simulation.advance()
+    assert simulation.canary.status.phase is Phase.SUCCEEDED
+    assert simulation.routes == ALL_PRIMARY
+
+
+def test_skip_analysis_waits_for_the_primary_before_the_canary_goes() -> None:
+    """engine:HAZ-16."""
+    simulation = Simulation(plan=weighted_plan(skip_analysis=True)).initialise()
+    simulation.new_primary_readiness = NotReady("0 of 2 pods available")
+    simulation.release("v1:two")
+    simulation.settle()
+    assert simulation.canary.status.phase is Phase.PROMOTING
+    assert simulation.target
+    assert simulation.target.replicas == 2
+    assert simulation.primary
+    simulation.primary = type(simulation.primary)(2, 2, Ready(), simulation.primary.promotion_id)
+    simulation.settle()
+    simulation.advance()
+    assert simulation.canary.status.phase is Phase.SUCCEEDED
+
+
+def test_a_staged_promotion_moves_the_traffic_back_in_stages() -> None:
+    """engine:ACC-02."""
+    simulation = Simulation(plan=weighted_plan(step_weight=100, max_weight=100, step_weight_promotion=50)).initialise()
+    simulation.release("v1:two")
+    simulation.settle()
+    seen = []
+    for _ in range(4):
+        seen.append((simulation.canary.status.phase, simulation.weight))
+        simulation.advance()
+    assert seen == [(Phase.PROGRESSING, 100), (Phase.PROMOTING, 50), (Phase.FINALISING, 0), (Phase.SUCCEEDED, 0)]
+
+
+def test_a_closed_confirm_rollout_gate_waits_and_is_polled_once_an_interval() -> None:
+    """engine:GATE-01."""
+    is_open = False
+
+    def answer(question: Question) -> Answer:
+        from flagger_py.rollout.verdicts import HookResult
+
+        return Answer(hooks=(HookResult("gate", is_open or question.key.kind is not QuestionKind.CONFIRM_ROLLOUT),))
+
+    hooks = frozenset({QuestionKind.CONFIRM_ROLLOUT})
+    simulation = Simulation(plan=weighted_plan(hooks=hooks), answer=answer).initialise()
+    simulation.release("v1:two")
+    simulation.settle()
+    assert simulation.canary.status.phase is Phase.WAITING
+    polls = len(simulation.asked)
+    simulation.advance(5)
+    assert len(simulation.asked) == polls
+    simulation.advance(5)
+    assert len(simulation.asked) == polls + 1
+    is_open = True
+    simulation.advance(10)
+    assert simulation.canary.status.phase is Phase.PROGRESSING
