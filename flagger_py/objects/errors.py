@@ -11,7 +11,8 @@ ApiError                    any failed call; carries the server's `Status`
 ├── Unauthorized            401: refresh the credentials, then retry
 ├── Forbidden               403: a right is missing: a condition; retry with back-off
 ├── TooManyRequests         429: wait `retry_after`, then retry
-└── ServerError             5xx: retry with back-off
+├── ServerError             5xx: retry with back-off
+└── Fenced                  not sent: the lease would run out before the write's time-out; stop the work
 """
 
 from collections.abc import Mapping
@@ -74,3 +75,7 @@ class TooManyRequests(ApiError):
 
 class ServerError(ApiError):
     """The server failed."""
+
+
+class Fenced(ApiError):
+    """A write was not sent, because another replica could lead before it ends (design §6)."""
