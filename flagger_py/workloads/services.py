@@ -1,0 +1,271 @@
+"""The three Kubernetes Services of a Canary: apex and `-primary` select the primary's pods, `-canary` the target's."""
+
+import json
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from flagger_py.api.canary import Canary
+from flagger_py.api.service import CustomMetadata, Service
+from flagger_py.objects.patch import merge_patch
+from flagger_py.objects.protocol import Objects
+from flagger_py.objects.resource import SERVICE, Manifest, Ref
+from flagger_py.rollout.views import ServicesView
+from flagger_py.workloads.base import CANARY_SUFFIX, PRIMARY_SUFFIX, Selector, WorkloadError
+from flagger_py.workloads.metadata import FLUX_GUARDS, LAST_APPLIED, annotations_of, controlling_canary, labels_of, owner_reference
+from flagger_py.workloads.template import ContainerPort
+from flagger_py.workloads.writing import replace, retry_conflicts
+
+NAME_LIMIT = 63
+DEFAULT_PORT_NAME = "http"
+
+log = structlog.get_logger()
+
+
+class Role(StrEnum):
+    """Which of the three Services."""
+
+    APEX = "apex"
+    PRIMARY = "primary"
+    CANARY = "canary"
+
+
+_SUFFIXES: Mapping[Role, str] = {Role.APEX: "", Role.PRIMARY: PRIMARY_SUFFIX, Role.CANARY: CANARY_SUFFIX}
+
+
+def service_name(role: Role, canary: Canary) -> str:
+    """`spec.service.name`, or the target's name, with the role's suffix. Raises `WorkloadError` where that is too long (api:GAP-41)."""
+    apex = _service(canary).name or canary.spec.target_ref.name
+    longest = NAME_LIMIT - len(PRIMARY_SUFFIX)
+    if len(apex) > longest:
+        raise WorkloadError(f"{canary}: spec.service.name {apex!r} has {len(apex)} characters; at most {longest} leave room for -primary")
+    return apex + _SUFFIXES[role]
+
+
+def desired_service(role: Role, canary: Canary, selector: Selector, ports: Iterable[ContainerPort], live: Manifest | None) -> Manifest:
+    """The Service as it should be: a new one, or the live one with what must change; equal to it where nothing must (routers:K8S-01..16).
+
+    Raises `WorkloadError` where another Canary controls it.
+    """
+    value = selector.value if role is Role.CANARY else selector.primary
+    return _desired(role, canary, {selector.label: value}, ports, live)
+
+
+def restored_apex(canary: Canary, selector: Selector | None, ports: Iterable[ContainerPort], live: Manifest) -> Manifest:
+    """An adopted apex Service with its own selector again; unchanged where a Canary controls it (routers:K8S-17).
+
+    Where nothing records what it was, it selects the target's pods; with no target either it stays as it is.
+    """
+    if controlling_canary(live) is not None:
+        return live
+    if (recorded := annotations_of(live).get(LAST_APPLIED)) is not None:
+        return _with_selector(live, _recorded_selector(live, recorded))
+    if selector is None:
+        return live
+    return _desired(Role.APEX, canary, {selector.label: selector.value}, ports, live)
+
+
+class Services:
+    """Creates and repairs them."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._futile: dict[Ref, Mapping[str, Any]] = {}
+        """Per Service, the patch after which the server's reply still asked for the same patch: it is not sent again."""
+
+    async def view(self, canary: Canary, selector: Selector, ports: Iterable[ContainerPort]) -> ServicesView:
+        """Which of them need no write."""
+        settled: dict[str, bool] = {}
+        for role in Role:
+            ref = _ref(role, canary)
+            live = await self._objects.read(ref)
+            settled[role] = live is not None and self._is_settled(ref, live, desired_service(role, canary, selector, ports, live))
+        return ServicesView(**settled)
+
+    async def ensure(self, role: Role, canary: Canary, selector: Selector, ports: Iterable[ContainerPort]) -> None:
+        """Create or repair one."""
+        ref = _ref(role, canary)
+        sources = iter((self._objects.read,))
+
+        async def attempt() -> None:
+            live = await next(sources, self._objects.get)(ref)
+            desired = desired_service(role, canary, selector, ports, live)
+            if live is None:
+                await self._objects.create(SERVICE, desired)
+                log.info("service_created", service=ref.name)
+            elif not self._is_settled(ref, live, desired):
+                reply = await replace(self._objects, ref, live, desired)
+                log.info("service_repaired", service=ref.name)
+                self._remember(ref, reply, desired_service(role, canary, selector, ports, reply))
+
+        await retry_conflicts(attempt)
+
+    async def restore_apex(self, canary: Canary, selector: Selector | None, ports: Iterable[ContainerPort]) -> None:
+        """Undo the adoption of the apex Service; nothing happens where it does not exist."""
+        ref = _ref(Role.APEX, canary)
+
+        async def attempt() -> None:
+            live = await self._objects.get(ref)
+            if live is not None:
+                await replace(self._objects, ref, live, restored_apex(canary, selector, ports, live))
+
+        await retry_conflicts(attempt)
+
+    def _is_settled(self, ref: Ref, live: Manifest, desired: Manifest) -> bool:
+        patch = merge_patch(live, desired)
+        return patch.is_empty or self._futile.get(ref) == patch.body
+
+    def _remember(self, ref: Ref, reply: Manifest, desired: Manifest) -> None:
+        patch = merge_patch(reply, desired)
+        if patch.is_empty:
+            self._futile.pop(ref, None)
+        else:
+            log.warning("service_change_not_kept_by_server", service=ref.name, fields=sorted(patch.body))
+            self._futile[ref] = patch.body
+
+
+def _ref(role: Role, canary: Canary) -> Ref:
+    return Ref(SERVICE, canary.namespace, service_name(role, canary))
+
+
+def _service(canary: Canary) -> Service:
+    if canary.spec.service is None:
+        raise WorkloadError(f"{canary}: spec.service is missing; a {canary.spec.target_ref.kind} target needs it, with a port")
+    return canary.spec.service
+
+
+def _desired(role: Role, canary: Canary, selector: Mapping[str, str], ports: Iterable[ContainerPort], live: Manifest | None) -> Manifest:
+    label = next(iter(selector))
+    name = service_name(role, canary)
+    custom: CustomMetadata = getattr(_service(canary), role.value) or CustomMetadata()
+    labels = {**custom.labels, label: name}
+    annotations = {**custom.annotations, **FLUX_GUARDS}
+    wanted_ports = service_ports(_service(canary), ports)
+    if live is None:
+        return _new_service(canary, name, labels, annotations, selector, wanted_ports)
+    return _repaired(canary, live, labels, annotations, selector, wanted_ports)
+
+
+def _new_service(
+    canary: Canary,
+    name: str,
+    labels: dict[str, str],
+    annotations: dict[str, str],
+    selector: Mapping[str, str],
+    ports: list[dict[str, Any]],
+) -> Manifest:
+    service = _service(canary)
+    spec: dict[str, Any] = {"type": "ClusterIP", "selector": dict(selector), "ports": ports}
+    if service.headless:
+        spec["clusterIP"] = "None"
+    if service.traffic_distribution:
+        spec["trafficDistribution"] = service.traffic_distribution
+    metadata = {
+        "name": name,
+        "namespace": canary.namespace,
+        "labels": labels,
+        "annotations": annotations,
+        "ownerReferences": [owner_reference(canary)],
+    }
+    return {"apiVersion": SERVICE.api_version, "kind": SERVICE.kind, "metadata": metadata, "spec": spec}
+
+
+def _repaired(
+    canary: Canary,
+    live: Manifest,
+    labels: dict[str, str],
+    annotations: dict[str, str],
+    selector: Mapping[str, str],
+    ports: list[dict[str, Any]],
+) -> Manifest:
+    owner = controlling_canary(live)
+    if owner is not None and owner != canary.metadata.name:
+        name = f"Service {canary.namespace}/{live['metadata']['name']}"
+        raise WorkloadError(f"{name} belongs to Canary {owner}; set another spec.service.name on {canary}")
+    spec = _repaired_spec(live["spec"], selector, ports)
+    if owner is not None:
+        unmanaged = _service(canary).unmanaged_metadata
+        metadata = {
+            **live["metadata"],
+            "labels": _managed(labels, labels_of(live), unmanaged.labels if unmanaged else ()),
+            "annotations": _managed(annotations, annotations_of(live), unmanaged.annotations if unmanaged else ()),
+        }
+    elif spec != live["spec"]:
+        metadata = {**live["metadata"], "annotations": {**annotations_of(live), **FLUX_GUARDS}}
+    else:
+        metadata = live["metadata"]
+    return {**live, "metadata": metadata, "spec": spec}
+
+
+def _repaired_spec(live: Manifest, selector: Mapping[str, str], ports: list[dict[str, Any]]) -> Manifest:
+    """The live spec, with ports and selector replaced if either differs; everything else is the server's or the user's (K8S-10)."""
+    node_ports = {port.get("name", ""): port["nodePort"] for port in live.get("ports") or () if port.get("nodePort")}
+    wanted = [{**port, "nodePort": node_ports[port["name"]]} if port["name"] in node_ports else port for port in ports]
+    has_same_ports = _comparable(live.get("ports") or ()) == _comparable(wanted)
+    if has_same_ports and live.get("selector") == selector:
+        return live
+    return {**live, "selector": dict(selector), "ports": deepcopy(live["ports"]) if has_same_ports else wanted}
+
+
+def _managed(wanted: Mapping[str, str], live: Mapping[str, str], unmanaged: Iterable[str]) -> dict[str, str]:
+    """The wanted entries; keys that others manage keep their live value, or stay away (routers:K8S-15)."""
+    others = frozenset(unmanaged)
+    kept = {key: value for key, value in live.items() if key in others}
+    return {**{key: value for key, value in wanted.items() if key not in others}, **kept}
+
+
+def service_ports(service: Service, discovered: Iterable[ContainerPort]) -> list[dict[str, Any]]:
+    """The main port, then the discovered ones by number; no number and no name occurs twice (routers:K8S-04..06)."""
+    main: dict[str, Any] = {
+        "name": service.port_name or DEFAULT_PORT_NAME,
+        "protocol": "TCP",
+        "port": service.port,
+        "targetPort": service.target_port or service.port,
+    }
+    if service.app_protocol:
+        main["appProtocol"] = service.app_protocol
+    ports = [main]
+    if service.port_discovery:
+        for port in sorted(discovered, key=lambda found: (found.port, found.protocol, found.container, found.index)):
+            _add_discovered(ports, port)
+    return ports
+
+
+def _add_discovered(ports: list[dict[str, Any]], found: ContainerPort) -> None:
+    main = ports[0]
+    if main["targetPort"] in (found.port, found.name):
+        return
+    if any((port["port"], port["protocol"]) == (found.port, found.protocol) for port in ports):
+        return
+    names = {port["name"] for port in ports}
+    fallback = f"{found.protocol.lower()}-{found.container[:50]}-{found.index}"
+    name = found.name if found.name and found.name not in names else fallback
+    ports.append({"name": name, "protocol": found.protocol, "port": found.port, "targetPort": found.port})
+
+
+def _comparable(ports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    filled = [
+        {**port, "name": port.get("name", ""), "protocol": port.get("protocol", "TCP"), "targetPort": port.get("targetPort", port["port"])}
+        for port in ports
+    ]
+    return sorted(filled, key=lambda port: (port["port"], port["protocol"]))
+
+
+def _with_selector(live: Manifest, selector: Mapping[str, str]) -> Manifest:
+    kept = {key: value for key, value in live["spec"].items() if key != "selector"}
+    return {**live, "spec": {**kept, "selector": dict(selector)} if selector else kept}
+
+
+def _recorded_selector(live: Manifest, recorded: str) -> Mapping[str, str]:
+    name = f"Service {live['metadata'].get('namespace', '')}/{live['metadata']['name']}"
+    try:
+        document = json.loads(recorded)
+    except json.JSONDecodeError as error:
+        raise WorkloadError(f"{name}: annotation {LAST_APPLIED} is not JSON: {error}") from error
+    selector = document.get("spec", {}).get("selector") if isinstance(document, dict) else None
+    if selector is not None and not isinstance(selector, dict):
+        raise WorkloadError(f"{name}: annotation {LAST_APPLIED} has spec.selector {selector!r}, which must be a map")
+    return selector or {}

@@ -1,0 +1,234 @@
+"""Pod templates: their revision, the configs they refer to, and how the target's becomes the primary's. Pure."""
+
+import hashlib
+from collections.abc import Collection, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from flagger_py.objects.resource import Manifest
+from flagger_py.workloads.base import PRIMARY_SUFFIX, Selector
+from flagger_py.workloads.metadata import PROMOTION_ID, primary_labels, without_toolkit_keys
+
+REVISION_PREFIX = "v1:"
+"""The version of the algorithm: a stored revision with another prefix says nothing about the template (workloads:CHG-02)."""
+CONFIG_MAP_KEY = "configmap"
+SECRET_KEY = "secret"  # noqa: S105 - the word, not a value
+PROXY_CONTAINERS = frozenset({"istio-proxy", "envoy"})
+_MEANINGFUL_WHEN_EMPTY = frozenset({"labelSelector", "namespaceSelector"})
+"""`{}` selects everything here, while an absent selector selects nothing or the pod's own namespace."""
+
+_Holder = dict[str, Any]
+_Site = tuple[str, _Holder, str]
+"""A place that names a config: its type, the object that holds the name, and the name's field."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigReference:
+    """A ConfigMap or Secret that a pod needs."""
+
+    kind: str
+    """`configmap` or `secret`."""
+    name: str
+    optional: bool
+
+    @property
+    def key(self) -> str:
+        """As in `status.trackedConfigs`."""
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerPort:
+    """A port that a container declares."""
+
+    container: str
+    index: int
+    """Its place among the container's ports."""
+    name: str
+    port: int
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSummary:
+    """What the store keeps of a pod template."""
+
+    revision: str
+    references: tuple[ConfigReference, ...]
+    ports: tuple[ContainerPort, ...]
+    promotion_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryCopy:
+    """How the primary's pods differ from the target's."""
+
+    target_name: str
+    selector: Selector
+    selector_labels: tuple[str, ...]
+    tracked: Collection[str]
+    """Keys of the configs that the primary has its own copies of."""
+    promotion_id: str
+    spread_by_selector_value: bool = True
+    """Also rewrite spread and anti-affinity terms that name the selector's value; Flagger knows only the target's name (DEP-03)."""
+
+    @property
+    def spread_names(self) -> frozenset[str]:
+        """The label values that stand for the target's pods in spread and anti-affinity terms."""
+        return frozenset({self.target_name, self.selector.value} if self.spread_by_selector_value else {self.target_name})
+
+
+def revision_of(template: Manifest) -> str:
+    """`v1:` and 16 hex digits of a sha256 over the canonical template (workloads:CHG-01, CHG-02).
+
+    Whatever means the same has the same revision: order of keys, and nulls and empty maps or lists that might as well be absent.
+    """
+    return REVISION_PREFIX + hashlib.sha256(canonical(template)).hexdigest()[:16]
+
+
+def canonical(template: Manifest) -> bytes:
+    """The template as JSON in one form."""
+    return orjson.dumps(_without_empty(template), option=orjson.OPT_SORT_KEYS)
+
+
+def summary_of(template: Manifest) -> TemplateSummary:
+    """The summary of a whole template, or of one that the store has already reduced (`reduced`)."""
+    if isinstance(summary := template.get("summary"), TemplateSummary):
+        return summary
+    pod_spec = template.get("spec") or {}
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    return TemplateSummary(revision_of(template), references(pod_spec), container_ports(pod_spec), annotations.get(PROMOTION_ID, ""))
+
+
+def reduced(template: Manifest) -> Manifest:
+    """What stands in the store in place of the template; `summary_of` reads it."""
+    return {"summary": summary_of(template)}
+
+
+def references(pod_spec: Manifest) -> tuple[ConfigReference, ...]:
+    """The ConfigMaps and Secrets that pods need, in order of appearance, each once; its last mention says whether it is optional.
+
+    Volumes, then containers, then init containers (workloads:CFG-01..03).
+    """
+    found: dict[tuple[str, str], bool] = {}
+    for kind, holder, field in _sites(pod_spec):
+        found[kind, holder[field]] = bool(holder.get("optional"))
+    return tuple(ConfigReference(kind, name, optional) for (kind, name), optional in found.items())
+
+
+def container_ports(pod_spec: Manifest) -> tuple[ContainerPort, ...]:
+    """The ports of all containers but service-mesh proxies; init containers have none (workloads:SEL-05)."""
+    return tuple(
+        ContainerPort(container["name"], index, port.get("name", ""), port["containerPort"], port.get("protocol", "TCP"))
+        for container in pod_spec.get("containers") or ()
+        if container["name"] not in PROXY_CONTAINERS
+        for index, port in enumerate(container.get("ports") or ())
+    )
+
+
+def as_primary(template: Manifest, copy: PrimaryCopy) -> Manifest:
+    """The template of the primary's pods (workloads:GEN-07, GEN-08, DEP-03, CFG-10)."""
+    primary = deepcopy(template)
+    metadata = primary.setdefault("metadata", {})
+    metadata["labels"] = primary_labels(metadata.get("labels") or {}, copy.selector)
+    metadata["annotations"] = {**without_toolkit_keys(metadata.get("annotations") or {}), PROMOTION_ID: copy.promotion_id}
+    pod_spec = primary.get("spec") or {}
+    for kind, holder, field in _sites(pod_spec):
+        if f"{kind}/{holder[field]}" in copy.tracked:
+            holder[field] += PRIMARY_SUFFIX
+    for selector in _spread_selectors(pod_spec):
+        _rewrite_spread(selector, copy)
+    return primary
+
+
+def is_primary_of(primary: Manifest, target: Manifest, copy: PrimaryCopy) -> bool:
+    """Whether the target's template, rendered as primary, equals this template; `flagger-id` does not count (workloads:GEN-20).
+
+    Which configs have copies is seen by comparing the names, so nothing but the two templates is needed.
+    """
+    promotion = summary_of(primary).promotion_id
+    tracked = _copied_configs(primary.get("spec") or {}, target.get("spec") or {})
+    copies = (
+        PrimaryCopy(copy.target_name, copy.selector, copy.selector_labels, tracked, promotion, spread_by_selector_value=by_value)
+        for by_value in (True, False)
+    )
+    live = canonical(_with_promotion_id(primary, promotion))
+    return any(canonical(as_primary(target, candidate)) == live for candidate in copies)
+
+
+def _with_promotion_id(template: Manifest, promotion: str) -> Manifest:
+    metadata = template.get("metadata") or {}
+    annotations = {**(metadata.get("annotations") or {}), PROMOTION_ID: promotion}
+    return {**template, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _copied_configs(primary: Manifest, target: Manifest) -> frozenset[str]:
+    pairs = zip(_sites(target), _sites(primary), strict=False)
+    return frozenset(
+        f"{kind}/{wanted[field]}"
+        for (kind, wanted, field), (live_kind, live, live_field) in pairs
+        if kind == live_kind and live[live_field] == wanted[field] + PRIMARY_SUFFIX
+    )
+
+
+def _sites(pod_spec: Manifest) -> Iterator[_Site]:
+    """Every place that names a config, in the order of workloads:CFG-01; places without a name do not count."""
+    for kind, holder, field in _all_sites(pod_spec):
+        if holder and holder.get(field):
+            yield kind, holder, field
+
+
+def _all_sites(pod_spec: Manifest) -> Iterator[tuple[str, _Holder | None, str]]:
+    for volume in pod_spec.get("volumes") or ():
+        yield CONFIG_MAP_KEY, volume.get("configMap"), "name"
+        yield SECRET_KEY, volume.get("secret"), "secretName"
+        for source in (volume.get("projected") or {}).get("sources") or ():
+            yield CONFIG_MAP_KEY, source.get("configMap"), "name"
+            yield SECRET_KEY, source.get("secret"), "name"
+    for container in (*(pod_spec.get("containers") or ()), *(pod_spec.get("initContainers") or ())):
+        for variable in container.get("env") or ():
+            source = variable.get("valueFrom") or {}
+            yield CONFIG_MAP_KEY, source.get("configMapKeyRef"), "name"
+            yield SECRET_KEY, source.get("secretKeyRef"), "name"
+        for source in container.get("envFrom") or ():
+            yield CONFIG_MAP_KEY, source.get("configMapRef"), "name"
+            yield SECRET_KEY, source.get("secretRef"), "name"
+
+
+def _spread_selectors(pod_spec: Manifest) -> Iterator[_Holder]:
+    anti_affinity = (pod_spec.get("affinity") or {}).get("podAntiAffinity") or {}
+    preferred = anti_affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+    terms = [term.get("podAffinityTerm") or {} for term in preferred]
+    terms += anti_affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+    for holder in (*(pod_spec.get("topologySpreadConstraints") or ()), *terms):
+        if selector := holder.get("labelSelector"):
+            yield selector
+
+
+def _rewrite_spread(selector: _Holder, copy: PrimaryCopy) -> None:
+    for expression in selector.get("matchExpressions") or ():
+        if expression.get("key") in copy.selector_labels:
+            expression["values"] = _with_first_rewritten(expression.get("values") or [], copy.spread_names)
+    labels = selector.get("matchLabels") or {}
+    for key, value in labels.items():
+        if key in copy.selector_labels and value in copy.spread_names:
+            labels[key] = value + PRIMARY_SUFFIX
+
+
+def _with_first_rewritten(values: list[str], names: frozenset[str]) -> list[str]:
+    for index, value in enumerate(values):
+        if value in names:
+            return [*values[:index], value + PRIMARY_SUFFIX, *values[index + 1 :]]
+    return values
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        pruned = {key: _without_empty(entry) for key, entry in value.items() if entry is not None}
+        return {key: entry for key, entry in pruned.items() if entry not in ({}, []) or key in _MEANINGFUL_WHEN_EMPTY}
+    if isinstance(value, list):
+        return [_without_empty(entry) for entry in value]
+    return value
