@@ -15,6 +15,7 @@ from flagger_py.rollout.settled import settled, waiting
 from flagger_py.rollout.turn import Turn
 from flagger_py.rollout.world import Fault, World
 
+_SETTLED = frozenset({Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED})
 _FAULT_CONDITIONS = (ConditionType.VALID, ConditionType.ROUTING_READY, ConditionType.REFERENCES_RESOLVED, ConditionType.CRD_CURRENT)
 
 
@@ -28,10 +29,11 @@ def decide(world: World, now: datetime) -> Decision:
         _hold_faulty(turn)
     elif world.plan.suspended:
         _hold_suspended(turn)
+    elif world.frozen and turn.phase not in _SETTLED:
+        turn.hold("all rollouts are frozen")
     else:
-        turn.status = conditions.without_conditions(turn.status, *_FAULT_CONDITIONS)
-        if world.target is None:
-            _tell_fault(turn, _missing_target(world))
+        missing = (_missing_target(world),) if world.target is None else ()
+        _tell_faults(turn, (*missing, *world.failures))
         _deliver_outbox(turn)
         _dispatch(turn)
     return turn.decision()
@@ -73,14 +75,18 @@ def _is_fresh(turn: Turn) -> bool:
 
 
 def _hold_faulty(turn: Turn) -> None:
-    """Each fault is a condition and one event; a condition that no longer holds goes."""
     faults = turn.world.faults
-    gone = tuple(type_ for type_ in _FAULT_CONDITIONS if type_ not in {fault.condition for fault in faults})
-    turn.status = conditions.without_conditions(turn.status, *gone)
-    for fault in faults:
-        _tell_fault(turn, fault)
+    _tell_faults(turn, faults)
     turn.retry = any(fault.retry for fault in faults)
     turn.hold(faults[0].message)
+
+
+def _tell_faults(turn: Turn, faults: tuple[Fault, ...]) -> None:
+    """Each fault is a condition and one event; a condition that no longer holds goes."""
+    told = {fault.condition for fault in faults}
+    turn.status = conditions.without_conditions(turn.status, *(type_ for type_ in _FAULT_CONDITIONS if type_ not in told))
+    for fault in faults:
+        _tell_fault(turn, fault)
 
 
 def _tell_fault(turn: Turn, fault: Fault) -> None:

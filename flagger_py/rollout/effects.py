@@ -3,6 +3,7 @@
 They are functions of the stored status and the observed world, never of what an earlier pass did.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flagger_py.rollout.traffic import Traffic
@@ -25,10 +26,10 @@ class EnsureApex:
 
 @dataclass(frozen=True, slots=True)
 class CreatePrimary:
-    """Make the primary from exactly this revision of the target and these configs."""
+    """Make the primary from exactly this revision of the target and these config checksums."""
 
     revision: str
-    configs: str
+    checksums: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,10 @@ class RestorePrimary:
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """Give the primary exactly this revision of the target and these configs; nothing where it carries them (engine:HAZ-09, HAZ-17)."""
+    """Give the primary exactly this revision and these config checksums; nothing where it carries them (engine:HAZ-09, HAZ-17)."""
 
     revision: str
-    configs: str
+    checksums: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

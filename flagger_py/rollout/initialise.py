@@ -34,7 +34,7 @@ def initialise(turn: Turn) -> None:
     if not (turn.world.services.canary and turn.world.services.primary):
         turn.do(EnsureServices())
     if turn.primary is None:
-        turn.do(CreatePrimary(turn.record.revision, turn.world.configs.digest))
+        turn.do(CreatePrimary(turn.record.revision, turn.stored_checksums))
         turn.hold("the primary is being created")
         return
     readiness = turn.judge_primary()

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from flagger_py.api import effective
+from flagger_py.api.analysis import HookType
+from flagger_py.api.canary import Canary
+from flagger_py.api.capabilities import Capabilities
 from flagger_py.rollout.questions import QuestionKind
 
 
@@ -13,8 +17,8 @@ class Plan:
     interval: timedelta
     threshold: int
     max_weight: int
-    step_weight: int = 0
-    step_weights: tuple[int, ...] = ()
+    steps: tuple[int, ...] = ()
+    """Every canary weight of a run, rising; the last one may lie beyond `max_weight` (engine:WGT-04)."""
     step_weight_promotion: int = 0
     """0: one jump back to the primary."""
     progress_deadline: timedelta
@@ -34,10 +38,33 @@ class Plan:
     target_kind: str = "Deployment"
 
     def next_weight(self, current: int) -> int:
-        """The canary weight after `current` (engine:WGT-01, WGT-04): never less than `current`, at most 100.
+        """The next larger step; `current` after the last. A weight between two steps never jumps to 100 (engine:WGT-01, HAZ-22)."""
+        return next((weight for weight in self.steps if weight > current), current)
 
-        A weight that is not in the list goes to the next larger entry, never to 100 (engine:HAZ-22).
-        """
-        if self.step_weight > 0 or not self.step_weights:
-            return min(100, current + self.step_weight)
-        return min(100, next((weight for weight in self.step_weights if weight > current), current))
+
+def plan_of(canary: Canary, *, minimum_interval: timedelta, capabilities: Capabilities) -> Plan:
+    """The plan of a valid Canary."""
+    analysis = effective.analysis_of(canary)
+    hooks = frozenset(QuestionKind(kind) for kind in HookType if kind in _STAGES and effective.webhooks(canary, kind))
+    has_rollout_hooks = bool(effective.webhooks(canary, HookType.ROLLOUT))
+    promotion_step = effective.promotion_step(analysis)
+    return Plan(
+        interval=effective.interval(canary, minimum_interval),
+        threshold=effective.threshold(canary),
+        max_weight=effective.max_weight(analysis),
+        steps=effective.weight_steps(analysis),
+        step_weight_promotion=promotion_step if promotion_step < effective.TOTAL_WEIGHT else 0,
+        progress_deadline=effective.progress_deadline(canary),
+        skip_analysis=effective.is_analysis_skipped(canary),
+        suspended=canary.spec.suspend,
+        hooks=hooks,
+        has_analysis=has_rollout_hooks or bool(analysis.metrics),
+        has_metrics=bool(analysis.metrics),
+        routes_weights=capabilities.weights,
+        canary_name=f"{canary.metadata.name}.{canary.namespace}",
+        target_name=f"{canary.spec.target_ref.name}.{canary.namespace}",
+        target_kind=canary.spec.target_ref.kind,
+    )
+
+
+_STAGES = frozenset(kind.value for kind in QuestionKind)

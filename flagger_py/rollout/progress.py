@@ -238,5 +238,5 @@ def _begin_promotion(turn: Turn) -> None:
 def _promote(turn: Turn) -> None:
     turn.run_canary()
     turn.route()
-    turn.do(Promote(turn.record.revision, turn.stored_configs_digest))
+    turn.do(Promote(turn.record.revision, turn.stored_checksums))
     turn.hold("the primary is being given the revision")

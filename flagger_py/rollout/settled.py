@@ -69,8 +69,11 @@ def _forget_start(turn: Turn) -> None:
 
 def start(turn: Turn) -> None:
     """A new revision is there: ask the confirm-rollout gate, then begin its run (engine:START)."""
+    if turn.world.frozen:
+        turn.hold("all rollouts are frozen")
+        return
     if not turn.world.may_start:
-        turn.hold("new runs are held back (frozen, or too many starts at once)")
+        turn.hold("as many runs as allowed have started")
         turn.retry = True
         return
     if not _primary_allows(turn):

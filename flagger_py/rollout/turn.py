@@ -1,5 +1,6 @@
 """A turn: the working copy of one decision. Pure from outside (`decide` makes it and drops it); inside it collects what the phases say."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -75,6 +76,11 @@ class Turn:
         if live is None or (stored is None and self.record.revision):
             return False  # tracking off, or switched on just now (workloads:CFG-14)
         return dict(live) != dict(stored or {})
+
+    @property
+    def stored_checksums(self) -> Mapping[str, str]:
+        """The config checksums of the run."""
+        return self.status.tracked_configs or {}
 
     @property
     def stored_configs_digest(self) -> str:

@@ -64,5 +64,9 @@ class World:
     routes: Routes | Pending = NOT_LOOKED_AT
     first_contact: FirstContact | None = None
     answers: Mapping[QuestionKey, Answer] = field(default_factory=dict)
+    failures: tuple[Fault, ...] = ()
+    """Effects that failed in the last pass: told as conditions, and tried again; they hold nothing by themselves."""
     may_start: bool = True
-    """False while new runs are held back: all rollouts are frozen, or too many started at once."""
+    """False while too many runs have started at once."""
+    frozen: bool = False
+    """All rollouts are held where they are (`-freeze`)."""

@@ -27,7 +27,7 @@ from flagger_py.rollout.questions import Answer, Question, QuestionKey
 from flagger_py.rollout.readiness import Readiness, Ready
 from flagger_py.rollout.traffic import Pending, Routes
 from flagger_py.rollout.views import PrimaryView, ServicesView, TargetView
-from flagger_py.rollout.world import ConfigsView, Fault, FirstContact, World
+from flagger_py.rollout.world import NOT_LOOKED_AT, NOTHING_YET, ConfigsView, Fault, FirstContact, World
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 UID = "0b5c-canary"
@@ -42,7 +42,7 @@ def weighted_plan(**changes: object) -> Plan:
         interval=10 * SECOND,
         threshold=2,
         max_weight=40,
-        step_weight=20,
+        steps=(20, 40),
         progress_deadline=60 * SECOND,
         canary_name="web.test",
         target_name="web.test",
@@ -73,17 +73,17 @@ class Simulation:
     plan: Plan = field(default_factory=weighted_plan)
     canary: Canary = field(default_factory=manifest)
     now: datetime = START
-    target: TargetView | None = TargetView("t-1", 1, "v1:one", 2, 2, Ready())
+    target: TargetView | None = field(default_factory=lambda: TargetView("t-1", 1, "v1:one", 2, 2, Ready()))
     primary: PrimaryView | None = None
     checksums: Mapping[str, str] | None = field(default_factory=dict)
-    services: ServicesView = ServicesView(canary=False, primary=False, apex=False)
-    routes: Routes | Pending = Pending("no route yet")
+    services: ServicesView = NOTHING_YET
+    routes: Routes | Pending = NOT_LOOKED_AT
     faults: tuple[Fault, ...] = ()
     may_start: bool = True
     first_contact: FirstContact | None = None
     answer: Callable[[Question], Answer | None] = lambda _: PASSING
     answers: dict[QuestionKey, Answer] = field(default_factory=dict)
-    new_primary_readiness: Readiness = Ready()
+    new_primary_readiness: Readiness = field(default_factory=Ready)
     primary_revision: str = ""
     decisions: list[Decision] = field(default_factory=list)
     asked: list[Question] = field(default_factory=list)
@@ -155,11 +155,11 @@ class Simulation:
                 self.services = replace(self.services, canary=True, primary=True)
             case EnsureApex():
                 self.services = replace(self.services, apex=True)
-            case CreatePrimary(revision, configs) | Promote(revision, configs):
+            case CreatePrimary(revision, checksums) | Promote(revision, checksums):
                 assert self.target is not None
-                if self.target.revision != revision or configs_digest(self.checksums) != configs:
+                if self.target.revision != revision or dict(self.checksums or {}) != dict(checksums):
                     return
-                self._carry(revision, configs)
+                self._carry(revision, configs_digest(checksums))
             case RestorePrimary():
                 self._carry(self.canary.status.rollout.promoted_revision if self.canary.status.rollout else "", "")
             case SetTraffic(traffic):

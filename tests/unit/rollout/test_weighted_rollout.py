@@ -6,7 +6,7 @@ from flagger_py.api.status import Phase
 from flagger_py.rollout.questions import Answer, Question, QuestionKind
 from flagger_py.rollout.readiness import Dead, NotReady, Ready
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY
-from flagger_py.rollout.verdicts import CheckOutcome, CheckResult
+from flagger_py.rollout.verdicts import CheckOutcome, CheckResult, HookResult
 from tests.unit.rollout.simulation import Simulation, weighted_plan
 
 FAILING = Answer(checks=(CheckResult("request-success-rate", 50.0, ">= 99", CheckOutcome.FAIL, "Halt web.test advancement success rate"),))
@@ -25,9 +25,9 @@ def test_a_new_canary_is_initialised_and_its_target_scaled_to_zero() -> None:
     ("changes", "weights"),
     [
         pytest.param({}, [20, 40], id="engine:WGT-03 linear steps"),
-        pytest.param({"step_weight": 20, "max_weight": 50}, [20, 40, 60], id="engine:WGT-04 no clamp at maxWeight"),
-        pytest.param({"step_weight": 0, "step_weights": (1, 2, 10, 80), "max_weight": 80}, [1, 2, 10, 80], id="engine:ACC-01 a list"),
-        pytest.param({"step_weight": 50, "max_weight": 100}, [50, 100], id="engine:ACC-01 up to all"),
+        pytest.param({"steps": (20, 40, 60), "max_weight": 50}, [20, 40, 60], id="engine:WGT-04 no clamp at maxWeight"),
+        pytest.param({"steps": (1, 2, 10, 80), "max_weight": 80}, [1, 2, 10, 80], id="engine:ACC-01 a list"),
+        pytest.param({"steps": (50, 100), "max_weight": 100}, [50, 100], id="engine:ACC-01 up to all"),
     ],
 )
 def test_a_good_version_takes_its_steps_and_is_promoted(changes: dict[str, object], weights: list[int]) -> None:
@@ -171,7 +171,7 @@ def test_skip_analysis_waits_for_the_primary_before_the_canary_goes() -> None:
 
 def test_a_staged_promotion_moves_the_traffic_back_in_stages() -> None:
     """engine:ACC-02."""
-    simulation = Simulation(plan=weighted_plan(step_weight=100, max_weight=100, step_weight_promotion=50)).initialise()
+    simulation = Simulation(plan=weighted_plan(steps=(100,), max_weight=100, step_weight_promotion=50)).initialise()
     simulation.release("v1:two")
     simulation.settle()
     seen = []
@@ -186,8 +186,6 @@ def test_a_closed_confirm_rollout_gate_waits_and_is_polled_once_an_interval() ->
     is_open = False
 
     def answer(question: Question) -> Answer:
-        from flagger_py.rollout.verdicts import HookResult
-
         return Answer(hooks=(HookResult("gate", is_open or question.key.kind is not QuestionKind.CONFIRM_ROLLOUT),))
 
     hooks = frozenset({QuestionKind.CONFIRM_ROLLOUT})
