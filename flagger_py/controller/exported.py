@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from flagger_py.api.analysis import Analysis
+from flagger_py.api.effective import Strategy
 from flagger_py.api.status import Phase
 from flagger_py.rollout.traffic import Routes
 
@@ -25,21 +25,6 @@ BUCKETS: Final = ("0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "
 """Prometheus' default buckets for Go, in its spelling (`le="1"`, not `le="1.0"`); those of the Python client differ (REC-16)."""
 
 _STATUS: Final[Mapping[Phase, int]] = MappingProxyType({Phase.PROGRESSING: 0, Phase.FAILED: 2})
-
-
-class Strategy(StrEnum):
-    """Label `deployment_strategy` (REC-09)."""
-
-    AB_TESTING = "ab-testing"
-    BLUE_GREEN = "blue-green"
-    CANARY = "canary"
-
-    @classmethod
-    def of(cls, analysis: Analysis | None) -> "Strategy":
-        """A/B testing needs iterations too: matches alone are a weighted canary."""
-        if not analysis or analysis.iterations <= 0:
-            return cls.CANARY
-        return cls.AB_TESTING if analysis.match else cls.BLUE_GREEN
 
 
 class AnalysisStatus(StrEnum):

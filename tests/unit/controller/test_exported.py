@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from flagger_py.api.analysis import Analysis
-from flagger_py.api.matches import UserMatch
+from flagger_py.api.effective import Strategy
 from flagger_py.api.status import Phase
-from flagger_py.controller.exported import AnalysisStatus, ExportedMetrics, Strategy, Subject
+from flagger_py.controller.exported import AnalysisStatus, ExportedMetrics, Subject
 from flagger_py.rollout.traffic import ALL_PRIMARY, Routes
 
 RECORDING = Path(__file__).parents[2] / "fixtures/controller/flagger-metrics.txt"
@@ -55,10 +54,10 @@ def play_recorded_rollouts(metrics: ExportedMetrics) -> None:
     for seconds in (0.9, 0.9, 0.9, 0.9, 1.1, 1.1, 1.1):
         metrics.routes(WEB, Routes(80, 20))
         metrics.analysed(WEB, seconds)
-    metrics.succeeded(WEB, Strategy.CANARY, AnalysisStatus.COMPLETED)
+    metrics.succeeded(WEB, Strategy.WEIGHTED, AnalysisStatus.COMPLETED)
     metrics.measured(WEB, "request-success-rate", 50)
     metrics.measured(WEB, "request-duration", 0)
-    metrics.failed(WEB, Strategy.CANARY)
+    metrics.failed(WEB, Strategy.WEIGHTED)
     metrics.phase(WEB, Phase.FAILED)
     metrics.routes(WEB, ALL_PRIMARY)
 
@@ -92,19 +91,9 @@ def test_the_status_is_0_progressing_2_failed_and_1_for_every_other_phase(metric
     assert exposed(metrics)["flagger_canary_status", frozenset({("name", "web"), ("namespace", "fx-istio-gated")})] == expected
 
 
-@pytest.mark.parametrize(
-    ("analysis", "strategy"),
-    [
-        (None, "canary"),
-        (Analysis(step_weight=10), "canary"),
-        (Analysis(iterations=5), "blue-green"),
-        (Analysis(iterations=5, match=(UserMatch(),)), "ab-testing"),
-        (Analysis(match=(UserMatch(),)), "canary"),
-    ],
-)
-def test_the_strategy_is_read_off_the_analysis(analysis: Analysis | None, strategy: str) -> None:
-    """metrics:REC-09"""
-    assert Strategy.of(analysis) == strategy
+def test_the_label_of_each_strategy_is_flaggers() -> None:
+    """metrics:REC-09, operations:OPS-10"""
+    assert {str(strategy) for strategy in Strategy} == {"canary", "blue-green", "ab-testing"}
 
 
 def test_everything_of_a_deleted_canary_goes(metrics: ExportedMetrics) -> None:
