@@ -1,13 +1,17 @@
 """What every API model shares: the pydantic settings, the JSON scalar types, and Kubernetes object metadata."""
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_serializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_serializer, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core.core_schema import SerializerFunctionWrapHandler
 
+from flagger_py.api.schema import Rule, Schema
+
 INT32_MAX = 2**31 - 1
+OneOf = tuple[tuple[str, ...], ...]
 
 
 def _integral(value: object) -> object:
@@ -23,25 +27,31 @@ def _int_or_string(value: object) -> object:
     return value if isinstance(value, str) else _integral(value)
 
 
-def _is_text(value: object) -> object:
-    if not isinstance(value, str | datetime):
-        raise ValueError("must be an RFC 3339 time")  # noqa: TRY004 - pydantic collects ValueErrors
-    return value
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+
+
+def _is_time(value: object) -> object:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value
+    if isinstance(value, str) and _RFC_3339.fullmatch(value):
+        return value
+    raise ValueError("must be an RFC 3339 time with a time zone")
 
 
 def _to_utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-Int32 = Annotated[int, BeforeValidator(_integral), Field(ge=-INT32_MAX - 1, le=INT32_MAX)]
+INT32 = Schema(format="int32", minimum=-INT32_MAX - 1, maximum=INT32_MAX)
+Int32 = Annotated[int, BeforeValidator(_integral), Field(ge=-INT32_MAX - 1, le=INT32_MAX), INT32]
 """A number that Flagger decodes into an `int` or `int32`; a fraction is refused (api:API-15)."""
-UInt32 = Annotated[int, BeforeValidator(_integral), Field(ge=0, le=2**32 - 1)]
+UInt32 = Annotated[int, BeforeValidator(_integral), Field(ge=0, le=2**32 - 1), Schema(format="int64", minimum=0, maximum=2**32 - 1)]
 """A number that Flagger decodes into a `uint32` (api:API-15)."""
 IntOrString = Annotated[int | str, BeforeValidator(_int_or_string)]
-Int64 = Annotated[int, BeforeValidator(_integral), Field(ge=-(2**63), le=2**63 - 1)]
+Int64 = Annotated[int, BeforeValidator(_integral), Field(ge=-(2**63), le=2**63 - 1), Schema(format="int64")]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Bool = Annotated[bool, Strict()]
-Time = Annotated[AwareDatetime, BeforeValidator(_is_text), AfterValidator(_to_utc)]
+Time = Annotated[datetime, BeforeValidator(_is_time), AfterValidator(_to_utc), Schema(format="date-time")]
 """A moment in UTC; written as RFC 3339 with `Z`, in seconds or, where it has a fraction, in microseconds."""
 
 
@@ -54,6 +64,13 @@ class ApiModel(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True, frozen=True, extra="allow"
     )
+
+    one_of: ClassVar[OneOf] = ()
+    """Sets of JSON names: exactly one of the sets must be given whole."""
+    at_most_one_of: ClassVar[tuple[str, ...]] = ()
+    """JSON names of which one or none may be given."""
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    """CEL rules on the whole object."""
 
     @model_validator(mode="before")
     @classmethod

@@ -2,14 +2,14 @@
 
 from typing import Annotated, ClassVar
 
-from flagger_py.api.base import ApiModel, Bool, UInt32
+from flagger_py.api.base import ApiModel, Bool, OneOf, UInt32
 from flagger_py.api.schema import Schema
 
 
 class StringMatch(ApiModel):
     """At most one of the ways to compare a string."""
 
-    max_properties: ClassVar[int] = 1
+    at_most_one_of: ClassVar[tuple[str, ...]] = ("exact", "prefix", "regex")
 
     exact: str | None = None
     prefix: str | None = None
@@ -19,7 +19,7 @@ class StringMatch(ApiModel):
 class HeaderMatch(ApiModel):
     """Exactly one of the ways to compare a header; only here is there a `suffix` (api:API-21)."""
 
-    one_of: ClassVar[tuple[tuple[str, ...], ...]] = (("exact",), ("prefix",), ("suffix",), ("regex",))
+    one_of: ClassVar[OneOf] = (("exact",), ("prefix",), ("suffix",), ("regex",))
 
     exact: str | None = None
     prefix: str | None = None
@@ -30,7 +30,7 @@ class HeaderMatch(ApiModel):
 class OriginMatch(ApiModel):
     """Exactly one of the ways to compare an origin."""
 
-    one_of: ClassVar[tuple[tuple[str, ...], ...]] = (("exact",), ("prefix",), ("regex",))
+    one_of: ClassVar[OneOf] = (("exact",), ("prefix",), ("regex",))
 
     exact: str | None = None
     prefix: str | None = None

@@ -1,20 +1,30 @@
 """References to other objects: the target, its autoscaler, and what single routers need."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from flagger_py.api.base import ApiModel, Int32
-from flagger_py.api.schema import Schema
+from flagger_py.api.schema import Rule, Schema
 
 RequiredText = Annotated[str, Schema(required=True)]
 RequiredName = Annotated[str, Schema(required=True, max_length=253)]
 
 TARGET_KINDS = ("DaemonSet", "Deployment", "Service")
 AUTOSCALER_KINDS = ("HorizontalPodAutoscaler", "ScaledObject")
+TARGET_NAME_LIMIT = 55
+"""`<name>-primary` becomes a label's value, which has at most 63 characters (api:GAP-41)."""
 KNATIVE_API_VERSION = "serving.knative.dev/v1"
 
 
 class TargetRef(ApiModel):
     """What is released. Kind `Service` with `serving.knative.dev/v1` is a Knative service, any other `Service` a core one."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel=f"self.apiVersion == '{KNATIVE_API_VERSION}' || size(self.name) <= {TARGET_NAME_LIMIT}",
+            message=f"the name must have at most {TARGET_NAME_LIMIT} characters, so that -primary can be added",
+            source="GAP-41",
+        ),
+    )
 
     api_version: RequiredName = ""
     kind: Annotated[str, Schema(required=True, enum=TARGET_KINDS)] = ""
@@ -27,6 +37,14 @@ class TargetRef(ApiModel):
 
 class ScalerReplicas(ApiModel):
     """Replica limits that the primary's autoscaler gets instead of the target's."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
+            message="minReplicas must not be greater than maxReplicas",
+            source="GAP-51",
+        ),
+    )
 
     min_replicas: Annotated[Int32 | None, Schema(minimum=1)] = None
     max_replicas: Annotated[Int32 | None, Schema(minimum=1)] = None

@@ -12,8 +12,7 @@ RECORD_VERSION = 1
 MESSAGE_LIMIT = 256
 OUTBOX_LIMIT = 16
 
-Moment = Annotated[Time, Schema(required=True, format="date-time")]
-OptionalMoment = Annotated[Time | None, Schema(format="date-time")]
+Moment = Annotated[Time, Schema(required=True)]
 Message = Annotated[str, Schema(max_length=MESSAGE_LIMIT)]
 
 
@@ -48,8 +47,8 @@ class Gate(CompactModel):
 class UnreadySince(CompactModel):
     """Since when a version has been unready without a break."""
 
-    primary: OptionalMoment = None
-    canary: OptionalMoment = None
+    primary: Time | None = None
+    canary: Time | None = None
 
 
 class Check(CompactModel):
@@ -107,9 +106,9 @@ class RolloutRecord(CompactModel):
     target_generation: Int64 = 0
     config_versions: dict[str, str] = Field(default_factory=dict)
     """`configmap/<name>` to `uid/resourceVersion`: what `trackedConfigs` was computed from."""
-    started_at: OptionalMoment = None
+    started_at: Time | None = None
     step: Int32 = 0
-    step_started_at: OptionalMoment = None
+    step_started_at: Time | None = None
     check_number: Int32 = 0
     """How many checks were made in this step."""
     desired: DesiredRoutes | None = None

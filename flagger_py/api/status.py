@@ -50,8 +50,8 @@ class Condition(CompactModel):
     status: Annotated[str, Schema(required=True)]
     reason: Annotated[str, Schema(required=True)]
     message: str = ""
-    last_update_time: Annotated[Time | None, Schema(format="date-time")] = None
-    last_transition_time: Annotated[Time | None, Schema(format="date-time")] = None
+    last_update_time: Time | None = None
+    last_transition_time: Time | None = None
 
 
 ALWAYS_WRITTEN = frozenset({"phase", "failed_checks", "canary_weight", "iterations", "conditions"})
@@ -70,7 +70,7 @@ class CanaryStatus(CompactModel):
     """`configmap/<name>` or `secret/<name>` to a checksum; `None` where configs are not tracked (engine:CFG-01)."""
     last_applied_spec: str = ""
     last_promoted_spec: str = ""
-    last_transition_time: Annotated[Time | None, Schema(format="date-time")] = None
+    last_transition_time: Time | None = None
     """The time of the last write, not of the last change of phase (engine:STS-04)."""
     session_affinity_cookie: str = ""
     primary_session_affinity_cookie: str = ""

@@ -4,10 +4,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from flagger_py.api.base import ApiModel, Bool, Int32, UInt32
+from flagger_py.api.base import ApiModel, Bool, Int32, OneOf, UInt32
 from flagger_py.api.schema import Schema
-
-OneOf = tuple[tuple[str, ...], ...]
 
 
 class HttpConnectionPool(ApiModel):
