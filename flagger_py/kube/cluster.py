@@ -84,6 +84,10 @@ class Cluster:
         """
         self._subscribers.append(callback)
 
+    def unsubscribe(self, callback: OnRef) -> None:
+        """Call it no more."""
+        self._subscribers.remove(callback)
+
     async def ensure_watched(self, resource: Resource) -> None:
         """Watch it, if it is not yet, and wait for its first list.
 

@@ -1,0 +1,81 @@
+"""Apply: bring about one effect. Nothing here decides anything."""
+
+from typing import assert_never
+
+from flagger_py.api.canary import Canary
+from flagger_py.api.status import ConditionType
+from flagger_py.controller.observe import RouterFailed, of_router
+from flagger_py.controller.ports import Ports
+from flagger_py.objects.errors import ApiError, Conflict, Fenced
+from flagger_py.rollout.effects import (
+    Adopt,
+    CreatePrimary,
+    Effect,
+    EnsureApex,
+    EnsureServices,
+    Promote,
+    PruneConfigs,
+    RestorePrimary,
+    ScaleTargetToZero,
+    ScaleTargetUp,
+    SetTraffic,
+)
+from flagger_py.rollout.world import Fault
+from flagger_py.workloads.base import TargetMoved, WorkloadError
+
+
+class EffectFailed(Exception):
+    """An effect could not be brought about. The next pass sees it as an observation and tries again."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+async def apply(effect: Effect, canary: Canary, ports: Ports) -> None:
+    """Bring it about; nothing happens where it is so. Raises `EffectFailed`, `Conflict` and `TargetMoved` (look again); `Fenced`."""
+    try:
+        await _apply(effect, canary, ports)
+    except (TargetMoved, Conflict, Fenced):
+        raise
+    except RouterFailed as error:
+        raise EffectFailed(error.fault) from error
+    except WorkloadError as error:
+        raise EffectFailed(Fault(ConditionType.REFERENCES_RESOLVED, type(error).__name__, str(error), retry=True)) from error
+    except ApiError as error:
+        condition = ConditionType.ROUTING_READY if isinstance(effect, SetTraffic) else ConditionType.REFERENCES_RESOLVED
+        raise EffectFailed(Fault(condition, type(error).__name__, error.message, retry=True)) from error
+
+
+async def _apply(effect: Effect, canary: Canary, ports: Ports) -> None:  # noqa: C901 - one arm per effect
+    workload, router = ports.workload, ports.router
+    match effect:
+        case Adopt():
+            await workload.adopt(canary)
+        case EnsureServices():
+            await workload.ensure_services(canary)
+        case EnsureApex():
+            await workload.ensure_apex(canary)
+        case CreatePrimary(revision, checksums):
+            await workload.create_primary(canary, revision, checksums)
+        case RestorePrimary():
+            await _restore(canary, ports)
+        case Promote(revision, checksums):
+            await workload.promote(canary, revision, checksums)
+        case SetTraffic(traffic):
+            await of_router(ports.provider, lambda: router.set_routes(canary, traffic))
+        case ScaleTargetUp():
+            await workload.scale_up(canary)
+        case ScaleTargetToZero():
+            await workload.scale_to_zero(canary)
+        case PruneConfigs():
+            await workload.prune(canary)
+        case _:
+            assert_never(effect)
+
+
+async def _restore(canary: Canary, ports: Ports) -> None:
+    if not await ports.workload.restore_primary(canary):
+        name = f"{canary.spec.target_ref.kind} {canary.namespace}/{canary.spec.target_ref.name}-primary"
+        message = f"{name} is missing, and no snapshot of what was promoted exists: create it again from a version that is known to be good"
+        raise WorkloadError(message)

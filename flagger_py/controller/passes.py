@@ -1,0 +1,169 @@
+"""One pass of one Canary: observe, decide, store the status, tell, bring about, ask (design §4)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from flagger_py.api.canary import Canary
+from flagger_py.api.capabilities import Capabilities
+from flagger_py.api.status import CanaryStatus, ConditionType
+from flagger_py.controller.admission import Admission
+from flagger_py.controller.apply import EffectFailed, apply
+from flagger_py.controller.clock import Clock
+from flagger_py.controller.observe import Situation, observe
+from flagger_py.controller.ports import Ports, Settings, open_ports
+from flagger_py.controller.questions import Questions
+from flagger_py.controller.status_writer import write_status
+from flagger_py.kube.cluster import Cluster, ClusterObjects
+from flagger_py.objects.errors import Conflict
+from flagger_py.objects.plugins import PluginError
+from flagger_py.objects.resource import Manifest, Ref
+from flagger_py.rollout.decide import decide
+from flagger_py.rollout.decision import Decision
+from flagger_py.rollout.plan import plan_of
+from flagger_py.rollout.world import Fault, World
+from flagger_py.workloads.base import TargetMoved, WorkloadError
+
+log = structlog.get_logger(__name__)
+
+
+class Reporter(Protocol):
+    """Tells people what a pass did: events, event webhooks, exported metrics."""
+
+    def report(self, before: CanaryStatus, canary: Canary, world: World, decision: Decision) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PassResult:
+    """When to look again, besides on a change: at a time, with back-off, or at once."""
+
+    wake_at: datetime | None = None
+    retry: bool = False
+    again: bool = False
+
+
+GONE = None
+"""The Canary does not exist any more."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is remembered of one Canary between passes. Losing it costs a repetition, nothing else."""
+
+    objects: ClusterObjects
+    questions: Questions
+    ports: Ports | None = None
+    ports_for: tuple[str, str, str] = ("", "", "")
+    failures: tuple[Fault, ...] = ()
+    parsed: Canary | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassRunner:
+    """Runs passes. Holds what all Canaries share."""
+
+    cluster: Cluster
+    settings: Settings
+    admission: Admission
+    clock: Clock
+    reporter: Reporter
+    may_start: Callable[[Canary], bool] = lambda _: True
+    frozen: bool = False
+    observe_only: bool = False
+
+    async def run(self, ref: Ref, memory: Memory) -> PassResult | None:
+        """One pass; `GONE` where the Canary does not exist. Raises `ApiError` where the API server is the cause."""
+        manifest = await self.cluster.read(ref, _unrecorded)
+        if manifest is None:
+            return GONE
+        canary, faults = self._admit(manifest, memory)
+        world = await self._world(canary, faults, memory)
+        decision = decide(world, self.clock.now())
+        if self.observe_only:
+            _list_writes(canary, decision)
+            return PassResult()
+        try:
+            canary = await self._store(manifest, canary, decision, memory)
+            self.reporter.report(world.canary.status, canary, world, decision)
+            failures = await self._bring_about(decision, canary, memory)
+        except (Conflict, TargetMoved) as error:
+            log.info("pass_dropped", reason=str(error))
+            await memory.objects.get(ref)
+            return PassResult(again=True)
+        memory.questions.follow(decision, canary, memory.objects)
+        again = failures != memory.failures
+        memory.failures = failures
+        return PassResult(decision.wake_at, retry=decision.retry or bool(failures), again=again)
+
+    def _admit(self, manifest: Manifest, memory: Memory) -> tuple[Canary, tuple[Fault, ...]]:
+        """The Canary as a model, and the faults that it has by itself. Parsed once per version of the object."""
+        version = manifest["metadata"]["resourceVersion"]
+        if memory.parsed is not None and memory.parsed.metadata.resource_version == version:
+            return memory.parsed, self.admission.faults(memory.parsed)
+        canary, undecodable = self.admission.parse(manifest)
+        if undecodable:
+            return canary, undecodable
+        memory.parsed = canary
+        return canary, self.admission.faults(canary)
+
+    async def _world(self, canary: Canary, faults: tuple[Fault, ...], memory: Memory) -> World:
+        ports = None
+        if not faults:
+            try:
+                ports = self._ports(canary, memory)
+            except (PluginError, WorkloadError) as error:
+                faults = (Fault(ConditionType.VALID, "Invalid", str(error)),)
+        capabilities = ports.capabilities if ports else Capabilities()
+        plan = plan_of(canary, minimum_interval=self.admission.minimum_interval, capabilities=capabilities)
+        if ports is None or plan.suspended:
+            return World(canary=canary, plan=plan, faults=faults)
+        situation = Situation(plan, memory.questions.answers, memory.failures, may_start=self.may_start(canary), frozen=self.frozen)
+        return await observe(canary, ports, situation)
+
+    def _ports(self, canary: Canary, memory: Memory) -> Ports:
+        wanted = (canary.spec.provider, canary.spec.target_ref.kind, canary.spec.target_ref.api_version)
+        if memory.ports is None or memory.ports_for != wanted:
+            memory.ports = open_ports(canary, memory.objects, self.settings)
+            memory.ports_for = wanted
+        return memory.ports
+
+    async def _store(self, manifest: Manifest, canary: Canary, decision: Decision, memory: Memory) -> Canary:
+        if decision.status is canary.status:
+            return canary
+        written = await write_status(memory.objects, manifest, decision.status)
+        metadata = canary.metadata.model_copy(update={"resource_version": written["metadata"]["resourceVersion"]})
+        memory.parsed = canary.model_copy(update={"status": decision.status, "metadata": metadata})
+        log.info("status_written", phase=decision.status.phase.value, weight=decision.status.canary_weight)
+        return memory.parsed
+
+    async def _bring_about(self, decision: Decision, canary: Canary, memory: Memory) -> tuple[Fault, ...]:
+        """Effects in order, up to the first that fails: the later ones may rely on it."""
+        for effect in decision.effects:
+            if memory.ports is None:
+                break
+            try:
+                await apply(effect, canary, memory.ports)
+            except EffectFailed as error:
+                log.warning("effect_failed", effect=type(effect).__name__, reason=str(error))
+                return (error.fault,)
+        return ()
+
+
+def _unrecorded(_: Ref) -> None:
+    """Changes of a Canary wake its own task anyway."""
+
+
+def _list_writes(canary: Canary, decision: Decision) -> None:
+    """What `-observe-only` shows."""
+    name = f"{canary.metadata.name}.{canary.namespace}"
+    writes_status = decision.status is not canary.status
+    log.info(
+        "would_write",
+        canary=name,
+        status=decision.status.phase.value if writes_status else "",
+        effects=[str(effect) for effect in decision.effects],
+        reason=decision.reason,
+    )

@@ -1,0 +1,53 @@
+"""The ports of one Canary: its workload, its router, and the objects it reads, each recorded as something that wakes it."""
+
+from dataclasses import dataclass
+
+from flagger_py.api import effective
+from flagger_py.api.canary import Canary
+from flagger_py.api.capabilities import Capabilities
+from flagger_py.objects.protocol import Objects
+from flagger_py.routers import registry as routers
+from flagger_py.routers.base import Router, RouterSettings
+from flagger_py.workloads import registry as workloads
+from flagger_py.workloads.base import Workload
+from flagger_py.workloads.settings import WorkloadSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the flags say to routers and workloads."""
+
+    workload: WorkloadSettings
+    router: RouterSettings
+    """`provider` is the flag's; a Canary may name its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Kept while provider and target kind stay the same, because a router may remember what its backend did not keep."""
+
+    provider: str
+    objects: Objects
+    workload: Workload
+    router: Router
+    capabilities: Capabilities
+
+
+def open_ports(canary: Canary, objects: Objects, settings: Settings) -> Ports:
+    """The ports for what the Canary asks for. Raises `UnknownPlugin`, `BrokenPlugin` and `WorkloadError`."""
+    provider = effective.provider(canary, settings.router.provider)
+    router_type = routers.load(provider)
+    router_settings = RouterSettings(
+        provider=provider,
+        ingress_class=settings.router.ingress_class,
+        selector_labels=settings.router.selector_labels,
+        owner_references=settings.router.owner_references,
+    )
+    workload_type = workloads.for_target(canary.spec.target_ref)
+    return Ports(
+        provider=provider,
+        objects=objects,
+        workload=workload_type(objects, settings.workload),
+        router=router_type(objects, router_settings),
+        capabilities=router_type.capabilities(provider),
+    )
