@@ -11,6 +11,10 @@ from flagger_py.objects.resource import Manifest, Ref, Resource
 Change = Callable[[Manifest], None]
 
 
+def nothing(_: Manifest) -> None:
+    """A schema without defaults."""
+
+
 def default_http_route(manifest: Manifest) -> None:
     """What the CustomResourceDefinition of HTTPRoute fills in (Gateway API 1.7, standard channel)."""
     spec = manifest["spec"]
@@ -46,7 +50,7 @@ class MemoryObjects:
         self.writes: list[tuple[str, Ref]] = []
         self.before_write: list[Callable[[], None]] = []
         """What another client does just before a write, each once."""
-        self.on_write: Change = lambda _: None
+        self.on_write: Change = nothing
         """A schema that prunes, or a mutating webhook: changes each object that is written."""
         self.error: ApiError | None = None
         """Raised by every call."""
@@ -58,7 +62,7 @@ class MemoryObjects:
         """Store a manifest as the server does for any client: with defaults, a new version and perhaps a new generation."""
         ref = Ref.of(resource, manifest)
         stored = deepcopy(manifest)
-        DEFAULTS.get(resource.kind, lambda _: None)(stored)
+        DEFAULTS.get(resource.kind, nothing)(stored)
         before = self.stored.get(ref)
         self._version += 1
         generation = before["metadata"]["generation"] if before else 0

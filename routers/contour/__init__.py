@@ -1,0 +1,5 @@
+"""Contour: HTTPProxy."""
+
+from flagger_py.routers.contour.router import ContourRouter
+
+__all__ = ["ContourRouter"]
