@@ -160,3 +160,7 @@ class Workload(ABC):
     @abstractmethod
     async def prune(self, canary: Canary) -> None:
         """Delete config copies of this Canary that nothing refers to any more (workloads:CFG-09)."""
+
+    @abstractmethod
+    def forget(self, canary_uid: str) -> None:
+        """Drop what is remembered of a Canary that is gone."""

@@ -8,7 +8,7 @@ from flagger_py.objects.protocol import Objects
 from flagger_py.objects.resource import CONFIG_MAP, SECRET, Manifest, Ref, Resource
 from flagger_py.workloads.base import PRIMARY_SUFFIX, TargetMoved, TrackedConfigs, WorkloadError
 from flagger_py.workloads.checksums import agrees, checksum, data_checksum, is_tracked
-from flagger_py.workloads.metadata import included, is_canary_reference, is_owned_by, labels_of, owner_reference, owners
+from flagger_py.workloads.metadata import included, is_canary_reference, is_owned_by, labels_of, owner_reference, owners_of
 from flagger_py.workloads.primary import NAME_LIMIT
 from flagger_py.workloads.settings import WorkloadSettings
 from flagger_py.workloads.template import CONFIG_MAP_KEY, SECRET_KEY, ConfigReference
@@ -110,33 +110,33 @@ class Configs:
     async def _copy_one(self, canary: Canary, source: Manifest, ref: Ref) -> None:
         async def attempt() -> None:
             live = await self._objects.get(ref)
-            if live is not None and _must_be_replaced(live, source):
-                _require_canary_copy(canary, ref, live)
-                await self._objects.delete(ref, uid=live["metadata"]["uid"])
-                live = None
             if live is None:
                 await self._objects.create(ref.resource, new_copy(canary, source, self._settings))
                 return
             _require_canary_copy(canary, ref, live)
-            await replace(self._objects, ref, live, updated_copy(canary, source, live, self._settings))
+            if _is_replaceable_only(live, source):
+                await self._objects.delete(ref, uid=live["metadata"]["uid"])
+                await self._objects.create(ref.resource, new_copy(canary, source, self._settings, owners=_shared_owners(canary, live)))
+            else:
+                await replace(self._objects, ref, live, updated_copy(canary, source, live, self._settings))
 
         await retry_conflicts(attempt)
 
     async def _release(self, canary: Canary, ref: Ref, config: Manifest) -> None:
-        others = [owner for owner in owners(config) if not _is_ours(owner, canary)]
+        others = [owner for owner in owners_of(config) if not _is_ours(owner, canary)]
         if not others:
             await self._objects.delete(ref, uid=config["metadata"]["uid"])
             return
         await replace(self._objects, ref, config, {**config, "metadata": {**config["metadata"], "ownerReferences": others}})
 
 
-def new_copy(canary: Canary, source: Manifest, settings: WorkloadSettings) -> Manifest:
+def new_copy(canary: Canary, source: Manifest, settings: WorkloadSettings, *, owners: list[Manifest] | None = None) -> Manifest:
     """The primary's copy of a ConfigMap or Secret (workloads:CFG-09): content and type, no annotations, never immutable."""
     metadata = {
         "name": source["metadata"]["name"] + PRIMARY_SUFFIX,
         "namespace": canary.namespace,
         "labels": included(labels_of(source), settings.include_label_prefixes),
-        "ownerReferences": [owner_reference(canary)],
+        "ownerReferences": owners or [owner_reference(canary)],
     }
     content = {field: source[field] for field in (*CONTENT_FIELDS, "type") if source.get(field) is not None}
     return {"apiVersion": "v1", "kind": source["kind"], "metadata": metadata, **content}
@@ -152,10 +152,10 @@ def updated_copy(canary: Canary, source: Manifest, live: Manifest, settings: Wor
     return {**kept, **{field: fresh[field] for field in CONTENT_FIELDS if field in fresh}, "metadata": metadata}
 
 
-def _shared_owners(canary: Canary, live: Manifest) -> list[dict[str, object]]:
-    if any(_is_ours(owner, canary) and owner.get("uid") == canary.metadata.uid for owner in owners(live)):
-        return owners(live)
-    others = [{**owner, "controller": False} for owner in owners(live) if not _is_ours(owner, canary)]
+def _shared_owners(canary: Canary, live: Manifest) -> list[Manifest]:
+    if any(_is_ours(owner, canary) and owner.get("uid") == canary.metadata.uid for owner in owners_of(live)):
+        return owners_of(live)
+    others = [{**owner, "controller": False} for owner in owners_of(live) if not _is_ours(owner, canary)]
     return [owner_reference(canary), *others]
 
 
@@ -163,7 +163,8 @@ def _is_ours(owner: Mapping[str, object], canary: Canary) -> bool:
     return is_canary_reference(owner) and owner.get("name") == canary.metadata.name
 
 
-def _must_be_replaced(live: Manifest, source: Manifest) -> bool:
+def _is_replaceable_only(live: Manifest, source: Manifest) -> bool:
+    """The server changes neither a Secret's type nor an immutable object."""
     return live.get("type") != source.get("type") or bool(live.get("immutable"))
 
 
@@ -199,7 +200,7 @@ def _require_optional(canary: Canary, reference: ConfigReference) -> None:
 
 
 def _require_canary_copy(canary: Canary, ref: Ref, live: Manifest) -> None:
-    if not any(is_canary_reference(owner) for owner in owners(live)):
+    if not any(is_canary_reference(owner) for owner in owners_of(live)):
         raise WorkloadError(
             f"{ref} exists and belongs to no Canary, but {canary} needs the name for its copy: delete or rename it, "
             f"or set the annotation flagger.app/config-tracking: disabled on the original"

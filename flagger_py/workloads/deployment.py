@@ -11,7 +11,7 @@ from flagger_py.rollout.identity import configs_digest, promotion_id
 from flagger_py.rollout.views import PrimaryView, ServicesView, TargetView
 from flagger_py.workloads.base import PRIMARY_SUFFIX, Selector, TargetMissing, TargetMoved, TrackedConfigs, Watched, Workload, WorkloadError
 from flagger_py.workloads.configs import Configs, require_same
-from flagger_py.workloads.metadata import owner_reference
+from flagger_py.workloads.observation import has_old_pods, primary_view, project_deployment, target_view, template_summary
 from flagger_py.workloads.primary import (
     new_primary,
     primary_name,
@@ -19,28 +19,16 @@ from flagger_py.workloads.primary import (
     promoted_replicas,
     require_matching_pods,
     require_own_primary,
+    restored,
     select_by,
 )
-from flagger_py.workloads.readiness import available_replicas, deployment_readiness, wanted_replicas
+from flagger_py.workloads.readiness import wanted_replicas
 from flagger_py.workloads.services import Role, Services
 from flagger_py.workloads.settings import WorkloadSettings
 from flagger_py.workloads.snapshots import Snapshots
-from flagger_py.workloads.template import PrimaryCopy, TemplateSummary, as_primary, is_primary_of, reduced, references, summary_of
+from flagger_py.workloads.template import PrimaryCopy, as_primary, is_primary_of, references
 from flagger_py.workloads.writing import change, replace, retry_conflicts
 
-DEFAULT_READY_THRESHOLD = 100
-KEPT_METADATA = (
-    "name",
-    "namespace",
-    "uid",
-    "generation",
-    "resourceVersion",
-    "labels",
-    "ownerReferences",
-    "creationTimestamp",
-    "deletionTimestamp",
-)
-KEPT_SPEC = ("replicas", "selector")
 READ_AND_WRITE = ("get", "list", "watch", "create", "patch")
 
 log = structlog.get_logger()
@@ -67,51 +55,27 @@ class DeploymentWorkload(Workload):
 
     @staticmethod
     def project(manifest: Manifest) -> Manifest:
-        """Metadata, replicas, selector, status, and of the pod template only its summary."""
-        metadata, spec = manifest["metadata"], manifest.get("spec") or {}
-        return {
-            "apiVersion": DEPLOYMENT.api_version,
-            "kind": DEPLOYMENT.kind,
-            "metadata": {key: metadata[key] for key in KEPT_METADATA if key in metadata},
-            "spec": {**{key: spec[key] for key in KEPT_SPEC if key in spec}, "template": reduced(spec.get("template") or {})},
-            "status": manifest.get("status") or {},
-        }
+        return project_deployment(manifest)
 
     async def selector(self, canary: Canary) -> Selector:
         return select_by(await self._read_target(canary), self.settings.selector_labels)
 
     async def target(self, canary: Canary) -> TargetView | None:
         manifest = await self.objects.read(_target_ref(canary))
-        if manifest is None:
-            return None
-        return TargetView(
-            uid=manifest["metadata"]["uid"],
-            generation=manifest["metadata"].get("generation", 0),
-            revision=_summary(manifest).revision,
-            replicas=wanted_replicas(manifest),
-            available=available_replicas(manifest),
-            readiness=deployment_readiness(manifest, _threshold(canary, Role.CANARY)),
-        )
+        return None if manifest is None else target_view(canary, manifest)
 
     async def primary(self, canary: Canary) -> PrimaryView | None:
         manifest = await self.objects.read(_primary_ref(canary))
-        if manifest is None:
-            return None
-        return PrimaryView(
-            replicas=wanted_replicas(manifest),
-            available=available_replicas(manifest),
-            readiness=deployment_readiness(manifest, _threshold(canary, Role.PRIMARY)),
-            promotion_id=_summary(manifest).promotion_id,
-        )
+        return None if manifest is None else primary_view(canary, manifest)
 
     async def configs(self, canary: Canary, checksums: Mapping[str, str], versions: Mapping[str, str]) -> TrackedConfigs:
         target = await self._read_target(canary)
-        return await self._configs.tracked(canary, _summary(target).references, checksums, versions)
+        return await self._configs.tracked(canary, template_summary(target).references, checksums, versions)
 
     async def services(self, canary: Canary) -> ServicesView:
         target = await self._read_target(canary)
         selector = select_by(target, self.settings.selector_labels)
-        return await self._services.view(canary, selector, _summary(target).ports)
+        return await self._services.view(canary, selector, template_summary(target).ports)
 
     async def ensure_services(self, canary: Canary) -> None:
         await self._ensure(canary, Role.CANARY)
@@ -123,7 +87,7 @@ class DeploymentWorkload(Workload):
     async def restore_apex(self, canary: Canary) -> None:
         target = await self.objects.read(_target_ref(canary))
         selector = None if target is None else select_by(target, self.settings.selector_labels)
-        await self._services.restore_apex(canary, selector, () if target is None else _summary(target).ports)
+        await self._services.restore_apex(canary, selector, () if target is None else template_summary(target).ports)
 
     async def create_primary(self, canary: Canary, revision: str, configs: Mapping[str, str]) -> None:
         async def attempt() -> None:
@@ -146,7 +110,7 @@ class DeploymentWorkload(Workload):
     async def promote(self, canary: Canary, revision: str, configs: Mapping[str, str]) -> None:
         async def attempt() -> None:
             primary = await self._own_primary(canary)
-            if _summary(primary).promotion_id == _promotion_id(canary, revision, configs):
+            if template_summary(primary).promotion_id == _promotion_id(canary, revision, configs):
                 return
             target = await self._verified_target(canary, revision)
             replicas = promoted_replicas(canary, target)
@@ -164,18 +128,20 @@ class DeploymentWorkload(Workload):
 
     async def restore_primary(self, canary: Canary) -> bool:
         ref = _primary_ref(canary)
-        if (existing := await self.objects.get(ref)) is not None:
-            require_own_primary(canary, existing)
+
+        async def attempt() -> bool:
+            if (existing := await self.objects.get(ref)) is not None:
+                require_own_primary(canary, existing)
+                return True
+            data = await self._snapshots.restorable(canary)
+            if data is None:
+                log.warning("primary_not_restorable", primary=ref.name)
+                return False
+            await self.objects.create(DEPLOYMENT, restored(canary, data))
+            log.info("primary_restored", primary=ref.name)
             return True
-        data = await self._snapshots.restorable(canary)
-        if data is None:
-            log.warning("primary_not_restorable", primary=ref.name)
-            return False
-        metadata = {**data["metadata"], "name": ref.name, "namespace": ref.namespace, "ownerReferences": [owner_reference(canary)]}
-        manifest = {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.kind, "metadata": metadata, "spec": data["spec"]}
-        await self.objects.create(DEPLOYMENT, manifest)
-        log.info("primary_restored", primary=ref.name)
-        return True
+
+        return await retry_conflicts(attempt)
 
     async def primary_matches_target(self, canary: Canary) -> bool:
         target = await self._get_target(canary)
@@ -209,16 +175,19 @@ class DeploymentWorkload(Workload):
             return
         primary = await self.objects.get(_primary_ref(canary))
         target = await self.objects.get(_target_ref(canary))
-        if primary is None or _has_old_pods(primary):
+        if primary is None or has_old_pods(primary):
             return  # pods of an older template may still need their configs
         keep = {reference.key for reference in references(primary["spec"]["template"]["spec"])}
         if target is not None:
             keep |= {reference.key + PRIMARY_SUFFIX for reference in references(target["spec"]["template"]["spec"])}
         await self._configs.prune(canary, keep)
 
+    def forget(self, canary_uid: str) -> None:
+        self._configs.forget(canary_uid)
+
     async def _ensure(self, canary: Canary, role: Role) -> None:
         target = await self._read_target(canary)
-        await self._services.ensure(role, canary, select_by(target, self.settings.selector_labels), _summary(target).ports)
+        await self._services.ensure(role, canary, select_by(target, self.settings.selector_labels), template_summary(target).ports)
 
     async def _read_target(self, canary: Canary) -> Manifest:
         return _present(_target_ref(canary), await self.objects.read(_target_ref(canary)))
@@ -228,13 +197,13 @@ class DeploymentWorkload(Workload):
 
     async def _verified_target(self, canary: Canary, revision: str) -> Manifest:
         target = await self._get_target(canary)
-        live = _summary(target).revision
+        live = template_summary(target).revision
         if live != revision:
             raise TargetMoved(f"{_target_ref(canary)} is at revision {live}, not at {revision} any more")
         return target
 
     async def _verified_configs(self, canary: Canary, target: Manifest, configs: Mapping[str, str]) -> dict[str, Manifest]:
-        sources = await self._configs.sources(canary, _summary(target).references)
+        sources = await self._configs.sources(canary, template_summary(target).references)
         require_same(canary, sources, configs)
         return sources
 
@@ -264,28 +233,9 @@ def _present(ref: Ref, manifest: Manifest | None) -> Manifest:
     return manifest
 
 
-def _summary(manifest: Manifest) -> TemplateSummary:
-    return summary_of(manifest["spec"]["template"])
-
-
 def _promotion_id(canary: Canary, revision: str, configs: Mapping[str, str]) -> str:
     return promotion_id(canary.metadata.uid, revision, configs_digest(configs))
 
 
-def _threshold(canary: Canary, role: Role) -> int:
-    """The percentage of pods that must be available (workloads:RDY-02)."""
-    analysis = canary.spec.analysis
-    if analysis is None:
-        return DEFAULT_READY_THRESHOLD
-    given = analysis.primary_ready_threshold if role is Role.PRIMARY else analysis.canary_ready_threshold
-    return DEFAULT_READY_THRESHOLD if given is None else given
-
-
 def _with_replicas(manifest: Manifest, replicas: int) -> Manifest:
     return {**manifest, "spec": {**manifest["spec"], "replicas": replicas}}
-
-
-def _has_old_pods(primary: Manifest) -> bool:
-    status = primary.get("status") or {}
-    is_observed = status.get("observedGeneration", 0) >= primary["metadata"].get("generation", 0)
-    return not is_observed or (status.get("replicas") or 0) > (status.get("updatedReplicas") or 0)

@@ -46,7 +46,7 @@ def owner_reference(canary: Canary, *, controller: bool = True) -> dict[str, Any
     }
 
 
-def owners(manifest: Manifest) -> list[dict[str, Any]]:
+def owners_of(manifest: Manifest) -> list[dict[str, Any]]:
     """Its owner references; they may be absent."""
     return manifest["metadata"].get("ownerReferences") or []
 
@@ -58,12 +58,12 @@ def is_canary_reference(owner: Mapping[str, Any]) -> bool:
 
 def controlling_canary(manifest: Manifest) -> str | None:
     """The name of the Canary that controls the object (routers:K8S-12)."""
-    return next((owner["name"] for owner in owners(manifest) if owner.get("controller") and is_canary_reference(owner)), None)
+    return next((owner["name"] for owner in owners_of(manifest) if owner.get("controller") and is_canary_reference(owner)), None)
 
 
 def is_owned_by(manifest: Manifest, canary: Canary) -> bool:
     """Whether this Canary is among the owners, by name: a Canary that was deleted and restored has another uid."""
-    return any(is_canary_reference(owner) and owner["name"] == canary.metadata.name for owner in owners(manifest))
+    return any(is_canary_reference(owner) and owner["name"] == canary.metadata.name for owner in owners_of(manifest))
 
 
 def labels_of(manifest: Manifest) -> dict[str, str]:

@@ -75,6 +75,17 @@ def promoted(
     return {**primary, "metadata": metadata, "spec": spec}
 
 
+def restored(canary: Canary, snapshot: Manifest) -> Manifest:
+    """A deleted primary, as it is created again from what was kept of it (workloads:DEP-05)."""
+    metadata = {
+        **snapshot["metadata"],
+        "name": primary_name(canary),
+        "namespace": canary.namespace,
+        "ownerReferences": [owner_reference(canary)],
+    }
+    return {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.kind, "metadata": metadata, "spec": snapshot["spec"]}
+
+
 def promoted_replicas(canary: Canary, target: Manifest) -> int | None:
     """The replicas that a promotion gives the primary; `None` leaves them alone (workloads:DEP-01, AS-05).
 

@@ -2,20 +2,20 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import structlog
 
 from flagger_py.api.canary import Canary
-from flagger_py.api.service import CustomMetadata, Service
+from flagger_py.api.service import CustomMetadata, Service, UnmanagedMetadata
 from flagger_py.objects.patch import merge_patch
 from flagger_py.objects.protocol import Objects
 from flagger_py.objects.resource import SERVICE, Manifest, Ref
 from flagger_py.rollout.views import ServicesView
 from flagger_py.workloads.base import CANARY_SUFFIX, PRIMARY_SUFFIX, Selector, WorkloadError
-from flagger_py.workloads.metadata import FLUX_GUARDS, LAST_APPLIED, annotations_of, controlling_canary, labels_of, owner_reference
+from flagger_py.workloads.metadata import FLUX_GUARDS, LAST_APPLIED, annotations_of, controlling_canary, owner_reference
 from flagger_py.workloads.template import ContainerPort
 from flagger_py.workloads.writing import replace, retry_conflicts
 
@@ -51,7 +51,7 @@ def desired_service(role: Role, canary: Canary, selector: Selector, ports: Itera
     Raises `WorkloadError` where another Canary controls it.
     """
     value = selector.value if role is Role.CANARY else selector.primary
-    return _desired(role, canary, {selector.label: value}, ports, live)
+    return _desired(role, canary, selector, value, ports, live)
 
 
 def restored_apex(canary: Canary, selector: Selector | None, ports: Iterable[ContainerPort], live: Manifest) -> Manifest:
@@ -65,7 +65,7 @@ def restored_apex(canary: Canary, selector: Selector | None, ports: Iterable[Con
         return _with_selector(live, _recorded_selector(live, recorded))
     if selector is None:
         return live
-    return _desired(Role.APEX, canary, {selector.label: selector.value}, ports, live)
+    return _desired(Role.APEX, canary, selector, selector.value, ports, live)
 
 
 class Services:
@@ -137,62 +137,56 @@ def _service(canary: Canary) -> Service:
     return canary.spec.service
 
 
-def _desired(role: Role, canary: Canary, selector: Mapping[str, str], ports: Iterable[ContainerPort], live: Manifest | None) -> Manifest:
-    label = next(iter(selector))
-    name = service_name(role, canary)
-    custom: CustomMetadata = getattr(_service(canary), role.value) or CustomMetadata()
-    labels = {**custom.labels, label: name}
-    annotations = {**custom.annotations, **FLUX_GUARDS}
-    wanted_ports = service_ports(_service(canary), ports)
-    if live is None:
-        return _new_service(canary, name, labels, annotations, selector, wanted_ports)
-    return _repaired(canary, live, labels, annotations, selector, wanted_ports)
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the Canary says about one Service."""
+
+    name: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    selector: Mapping[str, str]
+    ports: list[dict[str, Any]]
 
 
-def _new_service(
-    canary: Canary,
-    name: str,
-    labels: dict[str, str],
-    annotations: dict[str, str],
-    selector: Mapping[str, str],
-    ports: list[dict[str, Any]],
-) -> Manifest:
+def _desired(role: Role, canary: Canary, selector: Selector, value: str, ports: Iterable[ContainerPort], live: Manifest | None) -> Manifest:
     service = _service(canary)
-    spec: dict[str, Any] = {"type": "ClusterIP", "selector": dict(selector), "ports": ports}
+    name = service_name(role, canary)
+    custom: CustomMetadata = getattr(service, role.value) or CustomMetadata()
+    wanted = _Wanted(
+        name=name,
+        labels={**custom.labels, selector.label: name},
+        annotations={**custom.annotations, **FLUX_GUARDS},
+        selector={selector.label: value},
+        ports=service_ports(service, ports),
+    )
+    return _new_service(canary, service, wanted) if live is None else _repaired(canary, service, wanted, live)
+
+
+def _new_service(canary: Canary, service: Service, wanted: _Wanted) -> Manifest:
+    spec: dict[str, Any] = {"type": "ClusterIP", "selector": dict(wanted.selector), "ports": wanted.ports}
     if service.headless:
         spec["clusterIP"] = "None"
     if service.traffic_distribution:
         spec["trafficDistribution"] = service.traffic_distribution
     metadata = {
-        "name": name,
+        "name": wanted.name,
         "namespace": canary.namespace,
-        "labels": labels,
-        "annotations": annotations,
+        "labels": dict(wanted.labels),
+        "annotations": dict(wanted.annotations),
         "ownerReferences": [owner_reference(canary)],
     }
     return {"apiVersion": SERVICE.api_version, "kind": SERVICE.kind, "metadata": metadata, "spec": spec}
 
 
-def _repaired(
-    canary: Canary,
-    live: Manifest,
-    labels: dict[str, str],
-    annotations: dict[str, str],
-    selector: Mapping[str, str],
-    ports: list[dict[str, Any]],
-) -> Manifest:
+def _repaired(canary: Canary, service: Service, wanted: _Wanted, live: Manifest) -> Manifest:
     owner = controlling_canary(live)
-    if owner is not None and owner != canary.metadata.name:
-        name = f"Service {canary.namespace}/{live['metadata']['name']}"
-        raise WorkloadError(f"{name} belongs to Canary {owner}; set another spec.service.name on {canary}")
-    spec = _repaired_spec(live["spec"], selector, ports)
+    if owner is not None and owner != canary.name:
+        raise WorkloadError(
+            f"Service {canary.namespace}/{wanted.name} belongs to Canary {owner}; set another spec.service.name on {canary}"
+        )
+    spec = _repaired_spec(live["spec"], wanted)
     if owner is not None:
-        unmanaged = _service(canary).unmanaged_metadata
-        metadata = {
-            **live["metadata"],
-            "labels": _managed(labels, labels_of(live), unmanaged.labels if unmanaged else ()),
-            "annotations": _managed(annotations, annotations_of(live), unmanaged.annotations if unmanaged else ()),
-        }
+        metadata = _managed_metadata(live["metadata"], wanted, service.unmanaged_metadata or UnmanagedMetadata())
     elif spec != live["spec"]:
         metadata = {**live["metadata"], "annotations": {**annotations_of(live), **FLUX_GUARDS}}
     else:
@@ -200,14 +194,31 @@ def _repaired(
     return {**live, "metadata": metadata, "spec": spec}
 
 
-def _repaired_spec(live: Manifest, selector: Mapping[str, str], ports: list[dict[str, Any]]) -> Manifest:
+def _repaired_spec(live: Manifest, wanted: _Wanted) -> Manifest:
     """The live spec, with ports and selector replaced if either differs; everything else is the server's or the user's (K8S-10)."""
-    node_ports = {port.get("name", ""): port["nodePort"] for port in live.get("ports") or () if port.get("nodePort")}
-    wanted = [{**port, "nodePort": node_ports[port["name"]]} if port["name"] in node_ports else port for port in ports]
-    has_same_ports = _comparable(live.get("ports") or ()) == _comparable(wanted)
-    if has_same_ports and live.get("selector") == selector:
+    live_ports = live.get("ports") or []
+    ports = [_with_node_port(port, live_ports) for port in wanted.ports]
+    has_same_ports = _comparable(live_ports) == _comparable(ports)
+    if has_same_ports and live.get("selector") == wanted.selector:
         return live
-    return {**live, "selector": dict(selector), "ports": deepcopy(live["ports"]) if has_same_ports else wanted}
+    return {**live, "selector": dict(wanted.selector), "ports": live_ports if has_same_ports else ports}
+
+
+def _with_node_port(port: dict[str, Any], live_ports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The port with the node port of the live one of that name, or else of that number, so that load balancers find it (K8S-09)."""
+    allocated = [live for live in live_ports if live.get("nodePort")]
+    same_name = [live for live in allocated if live.get("name") == port["name"]]
+    same_number = [live for live in allocated if (live["port"], live.get("protocol", "TCP")) == (port["port"], port["protocol"])]
+    found = next(iter(same_name + same_number), None)
+    return port if found is None else {**port, "nodePort": found["nodePort"]}
+
+
+def _managed_metadata(live: Manifest, wanted: _Wanted, unmanaged: UnmanagedMetadata) -> Manifest:
+    return {
+        **live,
+        "labels": _managed(wanted.labels, live.get("labels") or {}, unmanaged.labels),
+        "annotations": _managed(wanted.annotations, live.get("annotations") or {}, unmanaged.annotations),
+    }
 
 
 def _managed(wanted: Mapping[str, str], live: Mapping[str, str], unmanaged: Iterable[str]) -> dict[str, str]:

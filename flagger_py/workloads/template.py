@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -147,16 +147,14 @@ def as_primary(template: Manifest, copy: PrimaryCopy) -> Manifest:
 def is_primary_of(primary: Manifest, target: Manifest, copy: PrimaryCopy) -> bool:
     """Whether the target's template, rendered as primary, equals this template; `flagger-id` does not count (workloads:GEN-20).
 
-    Which configs have copies is seen by comparing the names, so nothing but the two templates is needed.
+    Which configs have copies is seen by comparing names, place by place, so nothing but the two templates is needed, and
+    primaries of older Flagger versions, which left init containers alone, are recognised as well.
     """
     promotion = summary_of(primary).promotion_id
-    tracked = _copied_configs(primary.get("spec") or {}, target.get("spec") or {})
-    copies = (
-        PrimaryCopy(copy.target_name, copy.selector, copy.selector_labels, tracked, promotion, spread_by_selector_value=by_value)
-        for by_value in (True, False)
-    )
     live = canonical(_with_promotion_id(primary, promotion))
-    return any(canonical(as_primary(target, candidate)) == live for candidate in copies)
+    plain = _with_names_of_copies(target, primary)
+    variants = (replace(copy, tracked=(), promotion_id=promotion, spread_by_selector_value=by_value) for by_value in (True, False))
+    return any(canonical(as_primary(plain, variant)) == live for variant in variants)
 
 
 def _with_promotion_id(template: Manifest, promotion: str) -> Manifest:
@@ -165,13 +163,13 @@ def _with_promotion_id(template: Manifest, promotion: str) -> Manifest:
     return {**template, "metadata": {**metadata, "annotations": annotations}}
 
 
-def _copied_configs(primary: Manifest, target: Manifest) -> frozenset[str]:
-    pairs = zip(_sites(target), _sites(primary), strict=False)
-    return frozenset(
-        f"{kind}/{wanted[field]}"
-        for (kind, wanted, field), (live_kind, live, live_field) in pairs
-        if kind == live_kind and live[live_field] == wanted[field] + PRIMARY_SUFFIX
-    )
+def _with_names_of_copies(target: Manifest, primary: Manifest) -> Manifest:
+    template = deepcopy(target)
+    pairs = zip(_sites(template.get("spec") or {}), _sites(primary.get("spec") or {}), strict=False)
+    for (_, wanted, field), (_, live, live_field) in pairs:
+        if live[live_field] == wanted[field] + PRIMARY_SUFFIX:
+            wanted[field] = live[live_field]
+    return template
 
 
 def _sites(pod_spec: Manifest) -> Iterator[_Site]:
