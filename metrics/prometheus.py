@@ -32,8 +32,6 @@ class PrometheusProvider(MetricProvider):
         address = _parse_address(config.address)
         path = posixpath.normpath(f"/{address.path}/api/v1/query").replace("//", "/")
         self._url = address._replace(path=path, query="", fragment="").geturl()
-            path=posixpath.normpath(f"/{address.path}/api/v1/query").replace("//", "/"), query="", fragment=""
-        ).geturl()
         self._name = f"prometheus at {address.netloc.rpartition('@')[2]}"
         self._headers = _headers(config, self._name)
         self._warned: set[str] = set()
