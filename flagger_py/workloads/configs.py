@@ -9,7 +9,7 @@ from flagger_py.objects.resource import CONFIG_MAP, SECRET, Manifest, Ref, Resou
 from flagger_py.workloads.base import PRIMARY_SUFFIX, TargetMoved, TrackedConfigs, WorkloadError
 from flagger_py.workloads.checksums import agrees, checksum, data_checksum, is_tracked
 from flagger_py.workloads.metadata import included, is_canary_reference, is_owned_by, labels_of, owner_reference, owners_of
-from flagger_py.workloads.primary import NAME_LIMIT
+from flagger_py.workloads.primary import NAME_LIMIT, require_room
 from flagger_py.workloads.settings import WorkloadSettings
 from flagger_py.workloads.template import CONFIG_MAP_KEY, SECRET_KEY, ConfigReference
 from flagger_py.workloads.writing import replace, retry_conflicts
@@ -79,8 +79,8 @@ class Configs:
         """
         for key, source in sources.items():
             kind, name = key.split("/", 1)
-            copy = _ref(canary, kind, _copy_name(canary, key, name))
-            await self._copy_one(canary, source, copy)
+            require_room(f"{RESOURCES[kind].kind} {canary.namespace}: metadata.name", name, NAME_LIMIT)
+            await self._copy_one(canary, source, _ref(canary, kind, name + PRIMARY_SUFFIX))
 
     async def prune(self, canary: Canary, keep: Collection[str]) -> None:
         """Delete copies of this Canary whose key is not in `keep`; one that another Canary uses as well only loses this owner."""
@@ -182,14 +182,6 @@ def _ref(canary: Canary, kind: str, name: str) -> Ref:
 
 def _version(config: Manifest) -> str:
     return f"{config['metadata'].get('uid', '')}/{config['metadata'].get('resourceVersion', '')}"
-
-
-def _copy_name(canary: Canary, key: str, name: str) -> str:
-    if len(name) + len(PRIMARY_SUFFIX) > NAME_LIMIT:
-        raise WorkloadError(
-            f"{canary}: {key} needs a copy, but its name leaves no room for {PRIMARY_SUFFIX!r} within {NAME_LIMIT} characters"
-        )
-    return name + PRIMARY_SUFFIX
 
 
 def _require_optional(canary: Canary, reference: ConfigReference) -> None:

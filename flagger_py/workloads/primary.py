@@ -33,9 +33,16 @@ def select_by(target: Manifest, candidates: tuple[str, ...]) -> Selector:
     if label is None:
         raise WorkloadError(f"{name}: spec.selector.matchLabels has {sorted(labels)}, but must have one of {list(candidates)}")
     selector = Selector(label, labels[label])
-    _require_room(f"{name}: spec.selector.matchLabels[{label}]", selector.value, LABEL_VALUE_LIMIT)
-    _require_room(f"{name}: metadata.name", target["metadata"]["name"], NAME_LIMIT)
+    require_room(f"{name}: spec.selector.matchLabels[{label}]", selector.value, LABEL_VALUE_LIMIT)
+    require_room(f"{name}: metadata.name", target["metadata"]["name"], NAME_LIMIT)
     return selector
+
+
+def require_room(field: str, value: str, limit: int) -> None:
+    """Refuse a name to which `-primary` cannot be added (workloads:SEL-04). Raises `WorkloadError`."""
+    longest = limit - len(PRIMARY_SUFFIX)
+    if len(value) > longest:
+        raise WorkloadError(f"{field} {value!r} has {len(value)} characters; at most {longest} leave room for {PRIMARY_SUFFIX!r}")
 
 
 def new_primary(canary: Canary, target: Manifest, template: Manifest, selector: Selector, settings: WorkloadSettings) -> Manifest:
@@ -131,9 +138,3 @@ def _without_controller_keys(annotations: dict[str, str]) -> dict[str, str]:
 
 def _only_controller_keys(annotations: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in annotations.items() if key.startswith(DEPLOYMENT_CONTROLLER_DOMAIN)}
-
-
-def _require_room(field: str, value: str, limit: int) -> None:
-    longest = limit - len(PRIMARY_SUFFIX)
-    if len(value) > longest:
-        raise WorkloadError(f"{field} {value!r} has {len(value)} characters; at most {longest} leave room for {PRIMARY_SUFFIX!r}")

@@ -16,6 +16,7 @@ from flagger_py.objects.resource import SERVICE, Manifest, Ref
 from flagger_py.rollout.views import ServicesView
 from flagger_py.workloads.base import CANARY_SUFFIX, PRIMARY_SUFFIX, Selector, WorkloadError
 from flagger_py.workloads.metadata import FLUX_GUARDS, LAST_APPLIED, annotations_of, controlling_canary, owner_reference
+from flagger_py.workloads.primary import require_room
 from flagger_py.workloads.template import ContainerPort
 from flagger_py.workloads.writing import replace, retry_conflicts
 
@@ -39,9 +40,7 @@ _SUFFIXES: Mapping[Role, str] = {Role.APEX: "", Role.PRIMARY: PRIMARY_SUFFIX, Ro
 def service_name(role: Role, canary: Canary) -> str:
     """`spec.service.name`, or the target's name, with the role's suffix. Raises `WorkloadError` where that is too long (api:GAP-41)."""
     apex = _service(canary).name or canary.spec.target_ref.name
-    longest = NAME_LIMIT - len(PRIMARY_SUFFIX)
-    if len(apex) > longest:
-        raise WorkloadError(f"{canary}: spec.service.name {apex!r} has {len(apex)} characters; at most {longest} leave room for -primary")
+    require_room(f"{canary}: spec.service.name", apex, NAME_LIMIT)
     return apex + _SUFFIXES[role]
 
 

@@ -33,7 +33,7 @@ class MemoryObjects:
         self.calls: list[tuple[str, Ref]] = []
         self.faults: list[tuple[str, str, ApiError]] = []
         """Errors to raise, each once: verb, kind, error."""
-        self.interventions: list[tuple[str, str, Callable[[], None]]] = []
+        self.interventions: list[tuple[str, str, Callable[[], object]]] = []
         """What another client does just before a call, each once: verb, kind, action."""
         self.mutate_reply: Callable[[Manifest], None] | None = None
         """A mutating webhook: changes each object that is created or patched."""
@@ -66,7 +66,7 @@ class MemoryObjects:
         """Let the next such call fail."""
         self.faults.append((verb, kind, error))
 
-    def before(self, verb: str, kind: str, action: Callable[[], None]) -> None:
+    def before(self, verb: str, kind: str, action: Callable[[], object]) -> None:
         """Let another client act just before the next such call."""
         self.interventions.append((verb, kind, action))
 
