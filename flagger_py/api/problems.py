@@ -1,5 +1,6 @@
 """What is wrong with an object, in words for the person who wrote it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,9 +33,24 @@ class Problem:
         return f"{self.path}: {self.value}: {self.message}" if self.value else f"{self.path}: {self.message}"
 
 
+def invalid(path: str, value: object, message: str, rule: str) -> Problem:
+    """Something that can never work, or that would send everybody to the new version."""
+    return Problem(path, shown(value), message, ProblemSeverity.INVALID, rule)
+
+
+def not_supported(path: str, value: object, message: str, rule: str = "issue 3 §2.2") -> Problem:
+    """Something that Flagger can do and this version cannot yet."""
+    return Problem(path, shown(value), message, ProblemSeverity.NOT_SUPPORTED, rule)
+
+
+def warning(path: str, value: object, message: str, rule: str) -> Problem:
+    """Something that works otherwise than one might think."""
+    return Problem(path, shown(value), message, ProblemSeverity.WARNING, rule)
+
+
 def shown(value: object) -> str:
-    """A value as it stands in a message: JSON-like, and cut where it is long."""
-    text = str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, str) else str(value)
+    """A value as it stands in a message: JSON-like, and cut where it is long; nothing for a missing one."""
+    text = "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= VALUE_LIMIT else f"{text[:VALUE_LIMIT]}…"
 
 
