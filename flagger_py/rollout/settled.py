@@ -105,6 +105,8 @@ def waiting(turn: Turn) -> None:
         return
     _keep_in_place(turn)
     if turn.is_promoted_revision:
+        if turn.world.routes != turn.desired:
+            return
         _record_revert(turn)
         turn.update(gate=None)
         turn.enter(Phase.SUCCEEDED, "The target was set back to the promoted revision.")

@@ -153,7 +153,11 @@ class Turn:
             since = self.now
             self._note_unready(version, since)
         deadline = since + self.plan.progress_deadline
-        if isinstance(seen, NotReady) and self.now >= deadline:
+        if isinstance(seen, Dead):
+            self.retry = True
+            return seen
+        if self.now >= deadline:
+            self.retry = True
             return Dead(f"{seen.reason} for more than {int(self.plan.progress_deadline.total_seconds())}s (progressDeadlineSeconds)")
         self.wake(deadline)
         return seen
@@ -215,11 +219,11 @@ class Turn:
         """Keep or bring the routes to what is wanted, unless that gives more traffic to a version that is not Ready."""
         live, wanted = self.world.routes, self.desired
         if isinstance(live, Routes):
-            if wanted.primary > live.primary and not self.is_primary_ready:
-                self.hold("the routes wait for the primary to be ready")
-                return
-            if wanted.canary > live.canary and not self.is_canary_ready:
-                self.hold("the routes wait for the canary to be ready")
+            waits_for_primary = wanted.primary > live.primary and not self.is_primary_ready
+            waits_for_canary = wanted.canary > live.canary and not self.is_canary_ready
+            if waits_for_primary or waits_for_canary:
+                self.hold(f"the routes wait for the {'primary' if waits_for_primary else 'canary'} to be ready")
+                self.retry = True
                 return
         self.do(SetTraffic(Traffic(wanted), urgent=urgent))
 

@@ -1,0 +1,197 @@
+"""What must hold for every input (design §3): random interleavings of users, pods, faults, crashes and time."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import Phase as HypothesisPhase
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from flagger_py.api.status import CanaryStatus, Phase, RolloutRecord
+from flagger_py.rollout.decision import Decision
+from flagger_py.rollout.effects import CreatePrimary, Effect, Promote, RestorePrimary, ScaleTargetToZero, SetTraffic
+from flagger_py.rollout.questions import Answer, Question, QuestionKind
+from flagger_py.rollout.readiness import Dead, NotReady, Readiness, Ready
+from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, Routes
+from flagger_py.rollout.verdicts import CheckOutcome, CheckResult, HookResult
+from tests.unit.rollout.simulation import Simulation, weighted_plan
+
+SETTLED = (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
+REVISIONS = st.sampled_from(["v1:one", "v1:two", "v1:three"])
+READINESS: st.SearchStrategy[Readiness] = st.sampled_from([Ready(), NotReady("0 of 2 pods available"), Dead("ProgressDeadlineExceeded")])
+ALL_HOOKS = frozenset(kind for kind in QuestionKind if kind not in (QuestionKind.ANALYSIS, QuestionKind.AVAILABILITY))
+FAILED_CHECK = CheckResult("request-success-rate", 1.0, ">= 99", CheckOutcome.FAIL, "Halt")
+
+
+class Watched(Simulation):
+    """A simulation that looks at each effect before it is applied, and can lose effects."""
+
+    lose_from: int | None = None
+    applied: int = 0
+
+    def apply(self, effect: Effect) -> None:
+        self.applied += 1
+        if self.lose_from is not None and self.applied > self.lose_from:
+            return
+        if isinstance(effect, SetTraffic):
+            self._check_raise(effect.traffic.routes)
+        if isinstance(effect, Promote):
+            assert self.record.promoting, "a promotion is stored before the primary is touched"
+            assert effect.revision == self.record.revision
+        if isinstance(effect, CreatePrimary | RestorePrimary):
+            assert self.primary is None
+        if isinstance(effect, ScaleTargetToZero):
+            assert self.routes == ALL_PRIMARY, "no pods go while they have traffic"
+        super().apply(effect)
+
+    def _check_raise(self, wanted: Routes) -> None:
+        if not isinstance(self.routes, Routes):
+            return
+        if wanted.canary > self.routes.canary:
+            assert self.target, "no traffic to a canary that does not exist"
+            assert isinstance(self.target.readiness, Ready), "a weight is raised only while the version is Ready"
+            assert self.target.available > 0
+        if wanted.primary > self.routes.primary:
+            assert self.primary, "no traffic to a primary that does not exist"
+            assert isinstance(self.primary.readiness, Ready), "a weight is raised only while the version is Ready"
+
+    @property
+    def status(self) -> CanaryStatus:
+        return self.canary.status
+
+    @property
+    def record(self) -> RolloutRecord:
+        assert self.status.rollout
+        return self.status.rollout
+
+
+class Rollouts(RuleBasedStateMachine):
+    """A weighted Canary with every hook, driven at random."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outcome = "pass"
+        self.simulation = Watched(plan=weighted_plan(hooks=ALL_HOOKS), answer=self._answer)
+
+    def _answer(self, question: Question) -> Answer | None:
+        kind = question.key.kind
+        if self.outcome == "silent":
+            return None
+        passed = self.outcome == "pass"
+        if kind is QuestionKind.ROLLBACK:
+            return Answer(hooks=(HookResult("abort", self.outcome == "abort"),))
+        if kind in (QuestionKind.ANALYSIS, QuestionKind.AVAILABILITY):
+            return Answer(checks=() if passed else (FAILED_CHECK,))
+        return Answer(hooks=(HookResult(kind.value, passed),))
+
+    @rule(outcome=st.sampled_from(["pass", "pass", "fail", "silent", "abort"]))
+    def hooks_and_metrics_say(self, outcome: str) -> None:
+        self.outcome = outcome
+
+    @rule(revision=REVISIONS)
+    def release(self, revision: str) -> None:
+        if self.simulation.target and self.simulation.target.revision != revision:
+            self.simulation.release(revision)
+
+    @rule(checksum=st.sampled_from(["a", "b"]))
+    def change_config(self, checksum: str) -> None:
+        self.simulation.checksums = {"configmap/web": checksum}
+
+    @rule(readiness=READINESS)
+    def canary_becomes(self, readiness: Readiness) -> None:
+        if self.simulation.target:
+            available = self.simulation.target.replicas if isinstance(readiness, Ready) else 0
+            self.simulation.target = replace(self.simulation.target, readiness=readiness, available=available)
+
+    @rule(readiness=READINESS)
+    def primary_becomes(self, readiness: Readiness) -> None:
+        self.simulation.new_primary_readiness = readiness
+        if self.simulation.primary:
+            self.simulation.primary = replace(self.simulation.primary, readiness=readiness)
+
+    @rule(weight=st.integers(0, 100))
+    def somebody_edits_the_route(self, weight: int) -> None:
+        if isinstance(self.simulation.routes, Routes):
+            self.simulation.routes = Routes(100 - weight, weight)
+
+    @rule()
+    def somebody_deletes_the_primary(self) -> None:
+        if self.simulation.status.phase in SETTLED:
+            self.simulation.primary = None
+
+    @rule(skip=st.booleans(), threshold=st.integers(1, 3))
+    def somebody_edits_the_spec(self, skip: bool, threshold: int) -> None:
+        self.simulation.plan = replace(self.simulation.plan, skip_analysis=skip, threshold=threshold)
+
+    @rule(seconds=st.sampled_from([1, 5, 10, 25, 70]))
+    def time_goes_by(self, seconds: int) -> None:
+        self.simulation.now += seconds * (self.simulation.plan.interval / 10)
+
+    @rule(passes=st.integers(1, 4))
+    def passes(self, passes: int) -> None:
+        for _ in range(passes):
+            self._pass()
+
+    @rule(kept=st.integers(0, 2))
+    def a_pass_crashes_after_some_effects(self, kept: int) -> None:
+        self.simulation.applied = 0
+        self.simulation.lose_from = kept
+        self._pass()
+        self.simulation.lose_from = None
+        self.simulation.answers.clear()
+
+    def _pass(self) -> None:
+        simulation = self.simulation
+        routes_before, phase_before = simulation.routes, simulation.status.phase
+        decision = simulation.step()
+        self._check_wakes(decision)
+        if decision.status.phase is Phase.FAILED and phase_before is not Phase.FAILED:
+            assert routes_before in (
+                ALL_PRIMARY,
+                ALL_CANARY if decision.status.rollout and decision.status.rollout.serving_canary else None,
+            )
+        if decision.status.phase is Phase.SUCCEEDED and phase_before is not Phase.SUCCEEDED:
+            assert routes_before == ALL_PRIMARY
+
+    def _check_wakes(self, decision: Decision) -> None:
+        if decision.status.phase not in SETTLED:
+            moves = decision.questions or decision.effects or decision.retry or decision.wake_at
+            assert moves, f"nothing wakes {decision.status.phase}: {decision.reason}"
+
+    @invariant()
+    def failed_checks_are_below_the_threshold_or_the_run_ends(self) -> None:
+        status = self.simulation.status
+        if status.phase is Phase.PROGRESSING and status.rollout and status.rollout.outcome is None:
+            assert status.failed_checks <= 3
+
+    @precondition(lambda self: self.simulation.status.phase is not Phase.NONE)
+    @rule()
+    def all_heals(self) -> None:
+        """The newest revision is promoted in the end, whatever came before."""
+        simulation = self.simulation
+        self.outcome = "pass"
+        for _ in range(60):
+            self.canary_becomes(Ready())
+            self.primary_becomes(Ready())
+            self._pass()
+            simulation.now += simulation.plan.interval / 2
+        assert simulation.status.phase in SETTLED, simulation.decisions[-1].reason
+        assert simulation.target
+        assert simulation.record.revision == simulation.target.revision
+        assert dict(simulation.status.tracked_configs or {}) == dict(simulation.checksums or {})
+        if simulation.status.phase is not Phase.FAILED:
+            assert simulation.record.promoted_revision == simulation.target.revision
+            assert simulation.primary_revision == simulation.target.revision
+        assert simulation.routes == ALL_PRIMARY
+
+
+TestRollouts = pytest.mark.timeout(120)(Rollouts.TestCase)
+TestRollouts.settings = settings(
+    max_examples=100,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=(HypothesisPhase.explicit, HypothesisPhase.generate, HypothesisPhase.shrink),
+)
