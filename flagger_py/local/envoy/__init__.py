@@ -1,0 +1,1 @@
+"""A real Envoy, programmed from HTTPRoute, HTTPProxy and VirtualService objects."""

@@ -1,0 +1,199 @@
+"""The gateway controller: follows route objects, Services and endpoints, programs Envoy, and reports on the objects."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from flagger_py.kube.cluster import Cluster
+from flagger_py.local.conditions import with_transition_times
+from flagger_py.local.envoy.model import HTTP_PORT, Backend, RouteTable
+from flagger_py.local.envoy.process import EnvoyProcess, EnvoyUnavailable
+from flagger_py.local.envoy.programming import ConfigRefused, Programmer
+from flagger_py.local.envoy.resources import Endpoint
+from flagger_py.local.envoy.translation import (
+    GATEWAY,
+    HTTP_PROXY,
+    HTTP_ROUTE,
+    ISTIO_GATEWAY,
+    REFERENCE_GRANT,
+    VIRTUAL_SERVICE,
+    Key,
+    ObjectStatus,
+    RoutingObjects,
+    namespace_of,
+)
+from flagger_py.local.envoy.translator import route_table, translate
+from flagger_py.local.resources import ENDPOINT_SLICE, NAMESPACE
+from flagger_py.local.workloads.endpoints import SERVICE_LABEL
+from flagger_py.objects.errors import ApiError, Forbidden, NotServed
+from flagger_py.objects.patch import merge_patch
+from flagger_py.objects.resource import SERVICE, Manifest, Ref, Resource
+
+log = structlog.get_logger()
+
+ROUTE_KINDS: Final = (GATEWAY, HTTP_ROUTE, REFERENCE_GRANT, HTTP_PROXY, ISTIO_GATEWAY, VIRTUAL_SERVICE)
+"""Kinds of CRDs: one that is not installed is not served, until it is."""
+CORE_KINDS: Final = (SERVICE, ENDPOINT_SLICE, NAMESPACE)
+MERGE: Final = 0.005
+"""Seconds in which changes that belong together (both ends of a weight, two slices) are taken in one go."""
+RETRY: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """Where Envoy keeps its files, and which local port serves which Gateway port (0 or none: any free one)."""
+
+    folder: Path
+    local_ports: Mapping[int, int]
+    flush_interval: float = 0.5
+
+
+class EnvoyGateway:
+    """Envoy with its controller. `run` does all; `address` says where it is reached."""
+
+    def __init__(self, cluster: Cluster, settings: GatewaySettings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.process = EnvoyProcess(settings.folder, flush_interval=settings.flush_interval, on_start=self._wake)
+        self._cluster = cluster
+        self._objects = cluster.objects()
+        self._programmer = Programmer(self.process, local_ports=settings.local_ports)
+        self._clock = clock
+        self._dirty = asyncio.Event()
+        self._problems: tuple[str, ...] = ()
+
+    async def run(self) -> None:
+        """For ever; cancelling it stops Envoy."""
+        self._cluster.subscribe(self._on_change)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.process.run(), name="envoy process")
+            group.create_task(self._program_for_ever(), name="envoy programming")
+
+    async def address(self, port: int = HTTP_PORT) -> str:
+        """`host:port` on this machine of a Gateway port; waits until it is served. Bounded by the caller."""
+        while not (local := await self._programmer.local_port(port)):  # noqa: ASYNC110 (Envoy sets no event of ours)
+            await asyncio.sleep(0.05)
+        return f"127.0.0.1:{local}"
+
+    def _on_change(self, ref: Ref) -> None:
+        if ref.resource in ROUTE_KINDS or ref.resource in CORE_KINDS:
+            self._wake()
+
+    def _wake(self) -> None:
+        self._dirty.set()
+
+    async def _program_for_ever(self) -> None:
+        await self._watch_all()
+        await self.process.ready()
+        while True:
+            await self._dirty.wait()
+            await asyncio.sleep(MERGE)
+            self._dirty.clear()
+            try:
+                await self._program()
+            except (ConfigRefused, EnvoyUnavailable, ApiError) as error:
+                log.warning("envoy_not_programmed", error=str(error))
+                self._dirty.set()
+                await asyncio.sleep(RETRY)
+
+    async def _watch_all(self) -> None:
+        for resource in CORE_KINDS:
+            await self._cluster.ensure_watched(resource)
+        for resource in ROUTE_KINDS:
+            with suppress(NotServed, Forbidden):
+                await self._cluster.ensure_watched(resource)
+        self._wake()
+
+    async def _program(self) -> None:
+        """Envoy first; what the statuses say is true only then."""
+        objects = self._routing_objects()
+        translation = translate(objects)
+        self._report_problems(translation.problems)
+        table = route_table(translation)
+        await self._programmer.apply(table, self._endpoints(table))
+        for status in translation.statuses:
+            await self._write_status(status)
+
+    def _report_problems(self, problems: tuple[str, ...]) -> None:
+        for problem in set(problems) - set(self._problems):
+            log.warning("route_not_served", problem=problem)
+        self._problems = problems
+
+    def _routing_objects(self) -> RoutingObjects:
+        return RoutingObjects(
+            services={_key(service): _ports(service) for service in self._cluster.items(SERVICE)},
+            namespaces={entry["metadata"]["name"]: entry["metadata"].get("labels") or {} for entry in self._cluster.items(NAMESPACE)},
+            gateways=self._live(GATEWAY),
+            http_routes=self._live(HTTP_ROUTE),
+            reference_grants=self._live(REFERENCE_GRANT),
+            http_proxies=self._live(HTTP_PROXY),
+            istio_gateways=self._live(ISTIO_GATEWAY),
+            virtual_services=self._live(VIRTUAL_SERVICE),
+        )
+
+    def _live(self, resource: Resource) -> tuple[Manifest, ...]:
+        return tuple(self._cluster.items(resource))
+
+    def _endpoints(self, table: RouteTable) -> dict[Backend, list[Endpoint]]:
+        services = {_key(service): service for service in self._cluster.items(SERVICE)}
+        slices: dict[Key, list[Manifest]] = {}
+        for entry in self._cluster.items(ENDPOINT_SLICE):
+            name = (entry["metadata"].get("labels") or {}).get(SERVICE_LABEL, "")
+            slices.setdefault(Key(namespace_of(entry), name), []).append(entry)
+        return {backend: ready_endpoints(backend, services, slices) for backend in table.backends()}
+
+    async def _write_status(self, wanted: ObjectStatus) -> None:
+        """Only what differs is written. The object may have gone meanwhile."""
+        found = await self._objects.read(wanted.ref)
+        if found is None:
+            return
+        before = found.get("status") or {}
+        after = {**before, **_with_times(wanted.status, before, self._clock())}
+        patch = merge_patch({"status": before}, {"status": after})
+        if not patch.is_empty:
+            await self._objects.patch(wanted.ref, patch, subresource="status")
+
+
+def _key(manifest: Manifest) -> Key:
+    return Key(namespace_of(manifest), manifest["metadata"]["name"])
+
+
+def _ports(service: Manifest) -> tuple[int, ...]:
+    return tuple(int(port["port"]) for port in service["spec"].get("ports") or ())
+
+
+def ready_endpoints(backend: Backend, services: Mapping[Key, Manifest], slices: Mapping[Key, Iterable[Manifest]]) -> list[Endpoint]:
+    """The ready addresses of a Service's port."""
+    key = Key(backend.namespace, backend.service)
+    service = services.get(key, {"spec": {}})
+    names = {port.get("name", "") for port in service["spec"].get("ports") or () if port["port"] == backend.port}
+    return [
+        Endpoint(address, port["port"])
+        for entry in slices.get(key, ())
+        for port in entry.get("ports") or ()
+        if port.get("name", "") in names
+        for endpoint in entry.get("endpoints") or ()
+        if (endpoint.get("conditions") or {}).get("ready", True)
+        for address in endpoint["addresses"]
+    ]
+
+
+def _with_times(status: Mapping[str, Any], before: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """The status with `lastTransitionTime` in its conditions, and in those of its parents and listeners."""
+    timed = dict(status)
+    if "conditions" in status:
+        timed["conditions"] = with_transition_times(status["conditions"], before.get("conditions"), now)
+    for field in ("parents", "listeners"):
+        if field in status:
+            timed[field] = [_with_times(entry, _same(entry, before.get(field) or []), now) for entry in status[field]]
+    return timed
+
+
+def _same(entry: Mapping[str, Any], before: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The entry of the same parent or listener in the status before."""
+    keys = ("parentRef", "controllerName", "name")
+    return next((other for other in before if all(other.get(key) == entry.get(key) for key in keys)), {})
