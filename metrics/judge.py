@@ -2,10 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from flagger_py.api.analysis import REQUEST_DURATION, SUCCESS_RATE, ThresholdRange
-from flagger_py.metrics.numbers import milliseconds_as_duration, shortest_float
+from flagger_py.api.durations import format_duration
+from flagger_py.metrics.numbers import shortest_float
+
+_LONGEST = 8.6e16
+"""Milliseconds that a `timedelta` can hold; a longer duration is printed as this one."""
 
 
 class CheckKind(StrEnum):
@@ -88,7 +93,7 @@ def _value(kind: CheckKind, value: float) -> str:
         case CheckKind.SUCCESS_RATE:
             return f"{value:.2f}%"
         case CheckKind.DURATION:
-            return milliseconds_as_duration(int(value))
+            return _duration(value)
         case CheckKind.CUSTOM:
             return f"{value:.2f}"
 
@@ -98,6 +103,10 @@ def _limit(kind: CheckKind, limit: float) -> str:
         case CheckKind.SUCCESS_RATE:
             return f"{shortest_float(limit)}%"
         case CheckKind.DURATION:
-            return milliseconds_as_duration(int(limit))
+            return _duration(limit)
         case CheckKind.CUSTOM:
             return shortest_float(limit)
+
+
+def _duration(milliseconds: float) -> str:
+    return format_duration(timedelta(milliseconds=max(min(milliseconds, _LONGEST), -_LONGEST)))

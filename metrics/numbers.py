@@ -1,4 +1,4 @@
-"""Numbers and durations as Go prints them: users' alerts and dashboards search for these texts (metrics:EVAL-17)."""
+"""Numbers as Go prints them: users' alerts and dashboards search for these texts (metrics:EVAL-17)."""
 
 import math
 
@@ -35,19 +35,3 @@ def _positional(digits: str, exponent: int) -> str:
     whole = digits[: exponent + 1].ljust(exponent + 1, "0")
     fraction = digits[exponent + 1 :]
     return f"{whole}.{fraction}" if fraction else whole
-
-
-def milliseconds_as_duration(milliseconds: int) -> str:
-    """A span as Go prints it: `1.515s`, `500ms`, `1m0s`, `2h0m0s`, `0s`."""
-    if milliseconds < 0:
-        return "-" + milliseconds_as_duration(-milliseconds)
-    if milliseconds == 0:
-        return "0s"
-    if milliseconds < 1000:
-        return f"{milliseconds}ms"
-    minutes, rest = divmod(milliseconds, 60_000)
-    hours, minutes = divmod(minutes, 60)
-    seconds = f"{rest // 1000}" + (f".{rest % 1000:03d}".rstrip("0") if rest % 1000 else "") + "s"
-    if hours:
-        return f"{hours}h{minutes}m{seconds}"
-    return f"{minutes}m{seconds}" if minutes else seconds

@@ -9,7 +9,10 @@ HttpError
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+DIRECT: Final = "direct"
+"""In place of a proxy URL: no proxy, whatever the environment says."""
 
 
 class HttpError(Exception):
@@ -44,7 +47,7 @@ class HttpRequest:
     timeout: float = 5.0
     verify: bool = True
     proxy: str = field(default="", repr=False)
-    """A proxy URL; empty: from the environment."""
+    """A proxy URL; empty: from the environment; `DIRECT`: none."""
 
 
 @dataclass(frozen=True, slots=True)

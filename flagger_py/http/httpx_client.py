@@ -20,7 +20,7 @@ import httpx
 
 from flagger_py import __version__
 from flagger_py.http.addresses import AddressRules
-from flagger_py.http.client import BadUrl, HttpError, HttpRequest, HttpResponse, Unreachable, Untrusted
+from flagger_py.http.client import DIRECT, BadUrl, HttpError, HttpRequest, HttpResponse, Unreachable, Untrusted
 from flagger_py.http.httpx_transport import CheckedTransport, ProxyChoice
 from flagger_py.http.proxies import EnvironmentProxies
 
@@ -121,8 +121,8 @@ class HttpxClient:
 
 def _proxy(url: str, host: str) -> str:
     """The proxy's URL once it is seen to be one; messages never quote it, since it may hold a password."""
-    if not url:
-        return ""
+    if url in {"", DIRECT}:
+        return url
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:

@@ -12,6 +12,7 @@ import httpcore
 import httpx
 
 from flagger_py.http.addresses import Address, AddressRules
+from flagger_py.http.client import DIRECT
 from flagger_py.http.proxies import EnvironmentProxies
 
 KEEP_ALIVE_SECONDS = 5.0
@@ -27,7 +28,9 @@ class ProxyChoice:
 
     def proxy_for(self, url: httpx.URL) -> str:
         """The proxy's URL, or empty for a direct connection."""
-        return self.explicit or self.environment.proxy_for(url.scheme, url.host, url.port)
+        if self.explicit:
+            return "" if self.explicit == DIRECT else self.explicit
+        return self.environment.proxy_for(url.scheme, url.host, url.port)
 
 
 class CheckedBackend(httpcore.AsyncNetworkBackend):

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from flagger_py.http.addresses import AddressRules
-from flagger_py.http.client import BadUrl, Denied, HttpError, HttpRequest, HttpResponse, Unreachable, Untrusted
+from flagger_py.http.client import DIRECT, BadUrl, Denied, HttpError, HttpRequest, HttpResponse, Unreachable, Untrusted
 from flagger_py.http.httpx_client import MAX_BODY_BYTES, MEANING, HttpxClient, meaning_of
 
 TLS = Path(__file__).parents[2] / "fixtures" / "tls"
@@ -288,6 +288,14 @@ async def test_a_proxy_that_an_object_names_comes_first_and_is_checked() -> None
         with pytest.raises(Denied, match=r"127\.0\.0\.1"):
             await send(request, AddressRules.parse(deny=["127.0.0.0/8"]))
     assert len(proxy.seen) == 1
+
+
+async def test_a_direct_request_uses_no_proxy() -> None:
+    """engine:HOOK-08"""
+    async with serve(echo) as server:
+        environ = {"HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": "nothing"}
+        await send(get(server.url(), proxy=DIRECT), environ=environ)
+    assert server.seen[0].target == "/"
 
 
 async def test_a_metadata_name_is_denied_through_a_proxy_too() -> None:

@@ -1,5 +1,8 @@
 """Values held against their bounds."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +63,19 @@ def test_the_recorded_value_is_in_percent_seconds_or_raw(kind: CheckKind, value:
 )
 def test_bounds_are_said_in_words(kind: CheckKind, limits: Bounds, text: str) -> None:
     assert describe(kind, limits) == text
+
+
+RECORDED = json.loads((Path(__file__).parents[2] / "fixtures" / "metrics" / "go_numbers.json").read_text())
+
+
+def test_a_duration_is_printed_as_go_prints_it() -> None:
+    """metrics:EVAL-17; recorded by running Go 1.26"""
+    described = [describe(DURATION, Bounds(lowest=float(milliseconds))) for milliseconds, _ in RECORDED["milliseconds"]]
+    assert described == [f">= {text}" for _, text in RECORDED["milliseconds"]]
+
+
+def test_a_duration_beyond_all_measure_is_still_printed() -> None:
+    assert judge(DURATION, "m", 1e300, Bounds(highest=500.0)).breach.startswith("request duration 238888")
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=32)

@@ -1,4 +1,4 @@
-"""Numbers and durations as Go prints them (recorded by running Go 1.26)."""
+"""Numbers as Go prints them (recorded by running Go 1.26)."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flagger_py.metrics.numbers import milliseconds_as_duration, shortest_float
+from flagger_py.metrics.numbers import shortest_float
 
 RECORDED = json.loads((Path(__file__).parents[2] / "fixtures" / "metrics" / "go_numbers.json").read_text())
 
@@ -23,14 +23,3 @@ def test_floats_are_printed_as_go_prints_them() -> None:
 def test_a_whole_number_has_no_point(value: float, text: str) -> None:
     """metrics:EVAL-17"""
     assert shortest_float(value) == text
-
-
-def test_durations_are_printed_as_go_prints_them() -> None:
-    """metrics:EVAL-17"""
-    assert [milliseconds_as_duration(value) for value, _ in RECORDED["milliseconds"]] == [text for _, text in RECORDED["milliseconds"]]
-
-
-@pytest.mark.parametrize(("value", "text"), [(1515, "1.515s"), (500, "500ms"), (60_000, "1m0s"), (0, "0s"), (7_200_000, "2h0m0s")])
-def test_a_duration_uses_the_units_of_go(value: int, text: str) -> None:
-    """metrics:EVAL-17"""
-    assert milliseconds_as_duration(value) == text
