@@ -84,9 +84,9 @@ class Store:
             for entry in list(names.values()):
                 yield self._manifest(entry)
 
-    def keys(self) -> list[Key]:
+    def __iter__(self) -> Iterator[Key]:
         """The keys of all objects."""
-        return [(namespace, name) for namespace, names in self._entries.items() for name in names]
+        return ((namespace, name) for namespace, names in self._entries.items() for name in names)
 
     def begin_list(self) -> None:
         """A list begins: it replaces everything, except what we write while it runs."""
@@ -99,7 +99,7 @@ class Store:
         if self._listing is None:
             return []
         kept, self._listing = self._listing.seen | self._listing.written, None
-        gone = [key for key in self.keys() if key not in kept]
+        gone = [key for key in self if key not in kept]
         for key in gone:
             self._drop(key)
         return gone
