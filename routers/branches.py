@@ -79,7 +79,7 @@ def _check_users(canary: Canary) -> None:
     for index, users in enumerate(analysis.match):
         if not (users.headers or users.query_params or users.source_labels):
             allowed = "would send everyone to the canary; needs headers, queryParams or sourceLabels"
-            raise refusal(canary, f"analysis.match[{index}]", "{}", allowed)
+            raise refusal(canary, f"analysis.match[{index}]", users, allowed)
 
 
 def _check_response_headers(canary: Canary) -> None:

@@ -42,12 +42,12 @@ def set_apex_metadata(manifest: Manifest, canary: Canary, settings: RouterSettin
     """
     apex = service_of(canary).apex
     metadata = manifest["metadata"]
-    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if not _is_leaked(key, value, manifest, canary, settings)}
-    labels.update(apex.labels if apex else {})
+    kept = {key: value for key, value in (metadata.get("labels") or {}).items() if not _is_leaked(key, value, manifest, canary, settings)}
+    if labels := {**kept, **(apex.labels if apex else {})}:
+        metadata["labels"] = labels
+    else:
+        metadata.pop("labels", None)
     metadata["annotations"] = {**(metadata.get("annotations") or {}), **(apex.annotations if apex else {}), **FLUX_GUARDS}
-    metadata["labels"] = labels
-    if not labels:
-        del metadata["labels"]
 
 
 def is_controlled_by(manifest: Manifest, canary: Canary) -> bool:

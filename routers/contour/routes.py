@@ -70,7 +70,7 @@ def _header(canary: Canary, name: str, match: HeaderMatch, path: str) -> dict[st
         return {"name": name, "exact": match.exact}
     part = match.prefix if match.prefix is not None else match.suffix
     if not part:
-        raise refusal(canary, f"{path}.headers[{name}]", match.to_manifest(), "provider contour can compare by exact, prefix or suffix")
+        raise refusal(canary, f"{path}.headers[{name}]", match, "provider contour can compare by exact, prefix or suffix")
     return {"name": name, "contains": part}
 
 
@@ -78,14 +78,14 @@ def _prefix(canary: Canary) -> str:
     """Of the only match (routers:CON-02); anything more would be lost, and the route wider than asked for."""
     matches = service_of(canary).match
     if len(matches) > 1:
-        raise refusal(canary, "service.match", f"{len(matches)} entries", _CAN_MATCH)
+        raise refusal(canary, "service.match", len(matches), f"entries; {_CAN_MATCH}")
     for match in matches:
         for field, value in match.to_manifest().items():
             if value and field not in ("name", "uri"):
                 raise refusal(canary, f"service.match[0].{field}", value, _CAN_MATCH)
         if match.uri is not None:
             if match.uri.prefix is None:
-                raise refusal(canary, "service.match[0].uri", match.uri.to_manifest(), _CAN_MATCH)
+                raise refusal(canary, "service.match[0].uri", match.uri, _CAN_MATCH)
             return match.uri.prefix
     return "/"
 

@@ -131,7 +131,7 @@ def _origins(canary: Canary, policy: CorsPolicy) -> list[str]:
     for index, origin in enumerate(policy.allow_origins):
         if origin.exact is None:
             path = f"service.corsPolicy.allowOrigins[{index}]"
-            raise refusal(canary, path, origin.to_manifest(), "HTTPRoute can allow an origin by exact only")
+            raise refusal(canary, path, origin, "HTTPRoute can allow an origin by exact only")
         if origin.exact not in origins:
             origins.append(origin.exact)
     return origins

@@ -1,6 +1,7 @@
 """From the Canary's match conditions to HTTPRoute matches; what has no exact counterpart is refused (routers:GW-06, GW-22)."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from flagger_py.api.canary import Canary
@@ -65,7 +66,7 @@ def _http_match(canary: Canary, match: HttpMatch, path: str) -> Match:
     mapped: Match = {"path": _path(canary, match.uri, f"{path}.uri")}
     if match.method is not None:
         if match.method.exact is None:
-            raise refusal(canary, f"{path}.method", match.method.to_manifest(), "HTTPRoute can match a method by exact only")
+            raise refusal(canary, f"{path}.method", match.method, "HTTPRoute can match a method by exact only")
         mapped["method"] = match.method.exact
     if match.headers:
         mapped["headers"] = _conditions(canary, match.headers, f"{path}.headers")
@@ -82,7 +83,7 @@ def _path(canary: Canary, uri: StringMatch | None, path: str) -> dict[str, str]:
     for kind, value in kinds.items():
         if value is not None:
             return {"type": kind, "value": value}
-    raise refusal(canary, path, uri.to_manifest(), "HTTPRoute can match a path by exact, prefix or regex")
+    raise refusal(canary, path, uri, "HTTPRoute can match a path by exact, prefix or regex")
 
 
 def _conditions(canary: Canary, conditions: Mapping[str, StringMatch | HeaderMatch] | None, path: str) -> list[dict[str, str]]:
@@ -95,12 +96,12 @@ def _condition(canary: Canary, name: str, match: StringMatch | HeaderMatch, path
         return {"type": "Exact", "name": name, "value": match.exact}
     if match.regex is not None:
         return {"type": "RegularExpression", "name": name, "value": match.regex}
-    raise refusal(canary, path, match.to_manifest(), "HTTPRoute can compare by exact or regex")
+    raise refusal(canary, path, match, "HTTPRoute can compare by exact or regex")
 
 
 def _both(canary: Canary, narrow: Match, service: Match, path: str) -> Match:
     """Requests that meet both; path and method are the service's (routers:GW-21)."""
-    merged = dict(service)
+    merged = deepcopy(service)
     for kind in ("headers", "queryParams"):
         if kind in narrow:
             merged[kind] = _union(canary, narrow[kind], service.get(kind, []), f"{path}.{kind}")
@@ -111,7 +112,7 @@ def _union(canary: Canary, narrow: list[dict[str, str]], service: list[dict[str,
     """HTTPRoute looks only at the first of two conditions with one name, so a second, different one is refused."""
     by_name = {_key(path, condition["name"]): condition for condition in service}
     for condition in narrow:
-        other = by_name.setdefault(_key(path, condition["name"]), condition)
+        other = by_name.setdefault(_key(path, condition["name"]), dict(condition))
         if other != condition:
             allowed = f"service.match compares {condition['name']} too, with {other['value']!r}; HTTPRoute can compare it once"
             raise refusal(canary, path, condition["value"], allowed)

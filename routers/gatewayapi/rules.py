@@ -40,7 +40,7 @@ def render_rules(canary: Canary, traffic: Traffic, live: list[Rule], features: F
     others_after = [rule for rule in live[at:] if not is_ours(rule, backends)]
     rules = [*others_before, *written, *others_after]
     if len(rules) > MAX_RULES:
-        raise refusal(canary, "service.match", f"{len(rules)} rules", f"an HTTPRoute holds at most {MAX_RULES}; use fewer matches")
+        raise refusal(canary, "service.match", len(rules), f"rules would be needed; an HTTPRoute holds at most {MAX_RULES}")
     return rules
 
 

@@ -1,6 +1,7 @@
 """From the Canary's match conditions to those of a VirtualService; conditions that meet are ANDed or refused (routers:IST-19, IST-20)."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from flagger_py.api.canary import Canary
@@ -59,7 +60,7 @@ def _product(canary: Canary, narrow: list[tuple[str, Match]], service: list[Matc
 
 
 def _both(canary: Canary, path: str, narrow: Match, service: Match) -> Match:
-    merged = dict(service)
+    merged = deepcopy(service)
     for field, conditions in narrow.items():
         merged[field] = _union(canary, f"{path}.{field}", conditions, service.get(field) or {})
     return merged
@@ -72,4 +73,4 @@ def _union(canary: Canary, path: str, narrow: Mapping[str, Any], service: Mappin
     for name, value in narrow.items():
         if present.get(fold(name), value) != value:
             raise refusal(canary, f"{path}[{name}]", value, f"service.match has another condition on {name}; one can be kept")
-    return {**service, **{name: value for name, value in narrow.items() if fold(name) not in present}}
+    return {**service, **{name: deepcopy(value) for name, value in narrow.items() if fold(name) not in present}}
