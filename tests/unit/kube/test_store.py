@@ -136,10 +136,7 @@ NAMES = st.sampled_from(["a", "b", "c"])
 
 
 class StoreModel(RuleBasedStateMachine):
-    """A server with a history, a watch that lags behind it, and a writer whose replies go to the store.
-
-    `versions` are what a reader has seen of each object: it must never go back, except to "gone".
-    """
+    """A server with a history, a watch that lags behind it, and a writer whose replies go to the store."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,6 +145,9 @@ class StoreModel(RuleBasedStateMachine):
         self.pending: list[tuple[str, Manifest]] = []
         self.store = Store(DEPLOYMENT, Projection())
         self.listing: list[Manifest] | None = None
+        self.ours: dict[str, int] = {}
+        self.deleted: dict[str, int] = {}
+        self.deleted_by_us: set[str] = set()
         self.store.begin_list()
         self.store.complete_list()
 
@@ -165,6 +165,7 @@ class StoreModel(RuleBasedStateMachine):
         uid = self.server.pop(name)["metadata"]["uid"]
         gone = obj(name, str(self.version), uid)
         self.pending.append(("remove", gone))
+        self.deleted[name] = self.version
         return gone
 
     @rule(name=NAMES)
@@ -180,6 +181,7 @@ class StoreModel(RuleBasedStateMachine):
     def we_write(self, name: str) -> None:
         reply = self.change(name)
         self.store.absorb(reply)
+        self.ours[name] = self.version
         assert replicas(self.store, name) == reply["spec"]["replicas"]
 
     @rule(name=NAMES)
@@ -187,7 +189,7 @@ class StoreModel(RuleBasedStateMachine):
         if name in self.server:
             gone = self.drop(name)
             self.store.forget("test", name, gone["metadata"]["uid"])
-            assert self.store.read("test", name) is None or self.store.version("test", name) != ""
+            self.deleted_by_us.add(gone["metadata"]["uid"])
 
     @rule(name=NAMES)
     def we_read_live(self, name: str) -> None:
@@ -221,6 +223,16 @@ class StoreModel(RuleBasedStateMachine):
                 self.store.upsert(self.listing.pop())
             self.store.complete_list()
             self.listing = None
+
+    @invariant()
+    def what_we_wrote_is_never_taken_back(self) -> None:
+        for name, version in self.ours.items():
+            stored = self.store.version("test", name)
+            assert int(stored) >= version if stored else self.deleted.get(name, 0) > version
+
+    @invariant()
+    def what_we_deleted_never_comes_back(self) -> None:
+        assert not {item["metadata"]["uid"] for item in self.store.items()} & self.deleted_by_us
 
     @invariant()
     def a_watch_that_has_caught_up_shows_the_server(self) -> None:
