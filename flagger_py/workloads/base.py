@@ -71,7 +71,7 @@ class TrackedConfigs:
 
 
 class Workload(ABC):
-    """One target kind. Every method may be called again at any time; nothing is written where nothing differs in meaning.
+    """The workload of one Canary. Every method may be called again at any time; nothing is written where nothing differs in meaning.
 
     All methods may raise `ApiError` and `WorkloadError`. Nothing ever writes to the target but `scale_up` and `scale_to_zero`.
     """
@@ -160,7 +160,3 @@ class Workload(ABC):
     @abstractmethod
     async def prune(self, canary: Canary) -> None:
         """Delete config copies of this Canary that nothing refers to any more (workloads:CFG-09)."""
-
-    @abstractmethod
-    def forget(self, canary_uid: str) -> None:
-        """Drop what is remembered of a Canary that is gone."""

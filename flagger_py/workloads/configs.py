@@ -27,12 +27,12 @@ class _Seen:
 
 
 class Configs:
-    """Config tracking of one target kind (workloads:CFG)."""
+    """Config tracking of one Canary (workloads:CFG)."""
 
     def __init__(self, objects: Objects, settings: WorkloadSettings) -> None:
         self._objects = objects
         self._settings = settings
-        self._seen: dict[str, dict[str, _Seen]] = {}
+        self._seen: Mapping[str, _Seen] = {}
 
     async def tracked(
         self, canary: Canary, references: Iterable[ConfigReference], checksums: Mapping[str, str], versions: Mapping[str, str]
@@ -44,20 +44,16 @@ class Configs:
         if not self._settings.config_tracking:
             return TrackedConfigs()
         known = {key: _Seen(version, checksums.get(key)) for key, version in versions.items()}
-        known |= self._seen.get(canary.metadata.uid, {})
+        known |= self._seen
         found: dict[str, _Seen] = {}
         for reference in references:
             if seen := await self._look_at(canary, reference, known.get(reference.key), checksums.get(reference.key)):
                 found[reference.key] = seen
-        self._seen[canary.metadata.uid] = found
+        self._seen = found
         return TrackedConfigs(
             {key: seen.checksum for key, seen in found.items() if seen.checksum is not None},
             {key: seen.version for key, seen in found.items()},
         )
-
-    def forget(self, canary_uid: str) -> None:
-        """Drop what was learnt for a Canary that is gone."""
-        self._seen.pop(canary_uid, None)
 
     async def sources(self, canary: Canary, references: Iterable[ConfigReference]) -> dict[str, Manifest]:
         """The tracked configs whole, as they are now, by key. Raises `WorkloadError` for one that is missing and not optional."""

@@ -182,9 +182,6 @@ class DeploymentWorkload(Workload):
             keep |= {reference.key + PRIMARY_SUFFIX for reference in references(target["spec"]["template"]["spec"])}
         await self._configs.prune(canary, keep)
 
-    def forget(self, canary_uid: str) -> None:
-        self._configs.forget(canary_uid)
-
     async def _ensure(self, canary: Canary, role: Role) -> None:
         target = await self._read_target(canary)
         await self._services.ensure(role, canary, select_by(target, self.settings.selector_labels), template_summary(target).ports)

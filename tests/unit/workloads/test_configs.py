@@ -48,9 +48,6 @@ class TestTracked:
         first = await configs.tracked(CANARY, [SETTINGS], {}, {})
         assert await configs.tracked(CANARY, [SETTINGS], {}, {}) == first
         assert objects.reads == ["get ConfigMap settings"]
-        configs.forget(CANARY.metadata.uid)
-        assert await configs.tracked(CANARY, [SETTINGS], {}, {}) == first
-        assert len(objects.reads) == 2
 
     async def test_a_new_version_is_read(self) -> None:
         """workloads:CFG-11"""
