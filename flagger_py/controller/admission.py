@@ -26,8 +26,6 @@ class Admission:
     minimum_interval: timedelta
     crd_problem: Callable[[], str] = lambda: ""
     """Why the installed CRD is not ours; empty while it is (design §5)."""
-    older_owner: Callable[[Canary], str] = lambda _: ""
-    """The name of an older Canary with the same target, if there is one (api:GAP-60)."""
     _problems: dict[tuple[str, int], tuple[Fault, ...]] = field(default_factory=dict)
 
     def parse(self, manifest: Manifest) -> tuple[Canary, tuple[Fault, ...]]:
@@ -52,13 +50,7 @@ class Admission:
         if record is not None and not record.is_known:
             text = f"status.rollout.version {record.version} is newer than this release understands ({RECORD_VERSION}); run a newer one"
             return (Fault(ConditionType.VALID, "NotSupported", text),)
-        if faults := self._spec_faults(canary):
-            return faults
-        if older := self.older_owner(canary):
-            target = canary.spec.target_ref
-            text = f"spec.targetRef: {target.kind} {canary.namespace}/{target.name} is already handled by the older Canary {older}"
-            return (Fault(ConditionType.VALID, "Invalid", text),)
-        return ()
+        return self._spec_faults(canary)
 
     def _spec_faults(self, canary: Canary) -> tuple[Fault, ...]:
         key = (canary.metadata.uid, canary.metadata.generation)
@@ -67,6 +59,13 @@ class Admission:
                 del self._problems[stale]
             self._problems[key] = _faults_of(self.validate(canary))
         return self._problems[key]
+
+
+def second_owner(canary: Canary, older: str) -> Fault:
+    """Two Canaries on one target: the older goes on, this one is held (api:GAP-60)."""
+    target = canary.spec.target_ref
+    text = f"spec.targetRef: {target.kind} {canary.namespace}/{target.name} is already handled by the older Canary {older}"
+    return Fault(ConditionType.VALID, "Invalid", text)
 
 
 def _deletion(canary: Canary) -> Fault:

@@ -5,7 +5,7 @@ tick, where a slow receiver delays a rollback (metrics:EVT-04).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -17,6 +17,7 @@ from flagger_py.api.analysis import HookType, Webhook
 from flagger_py.api.canary import Canary
 from flagger_py.controller.backlog import Backlogs
 from flagger_py.controller.clock import Clock
+from flagger_py.controller.hooks import HookEvent, HookPayload
 from flagger_py.controller.kube_events import KubernetesEvents, manifest
 from flagger_py.objects.errors import ApiError
 from flagger_py.objects.protocol import Objects
@@ -33,8 +34,8 @@ class EventPost:
     """One event on its way to one webhook."""
 
     hook: Webhook
-    body: Mapping[str, object]
-    """The payload: name, namespace, phase, checksum, metadata (EVT-03)."""
+    payload: HookPayload
+    """With the event in its metadata (EVT-03)."""
     canary: str
 
 
@@ -61,7 +62,7 @@ class EventRecorder:
             (log.error if notice.severity is Severity.ERROR else log.info)(notice.message, canary=name)
             self._put(self._writes, canary, manifest(canary, notice, now))
             for hook in effective.webhooks(canary, HookType.EVENT) or self._default:
-                self._put(self._posts, canary, EventPost(hook, payload(canary, notice, hook, now, checksum), name))
+                self._put(self._posts, canary, EventPost(hook, payload(canary, notice, now, checksum), name))
 
     async def drain(self, seconds: float) -> None:
         """Send what is queued, for so long at most: the end of the process."""
@@ -80,17 +81,7 @@ class EventRecorder:
             log.warning("event_not_written", event_name=event["metadata"]["name"], error=error.message)
 
 
-def payload(canary: Canary, notice: Notice, hook: Webhook, now: datetime, checksum: str) -> dict[str, object]:
-    """The body that an event webhook gets; the hook's own metadata cannot override the three keys of the event (EVT-03)."""
-    return {
-        "name": canary.name,
-        "namespace": canary.namespace,
-        "phase": canary.status.phase,
-        "checksum": checksum,
-        "metadata": {
-            **hook.metadata,
-            "eventMessage": notice.message,
-            "eventType": notice.severity.event_type,
-            "timestamp": str(int(now.timestamp() * 1000)),
-        },
-    }
+def payload(canary: Canary, notice: Notice, now: datetime, checksum: str) -> HookPayload:
+    """What an event webhook gets; `canary` carries the status that the pass has stored."""
+    event = HookEvent(notice.message, notice.severity.event_type, now)
+    return HookPayload(name=canary.name, namespace=canary.namespace, phase=canary.status.phase, checksum=checksum, event=event)

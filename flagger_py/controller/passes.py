@@ -1,6 +1,5 @@
 """One pass of one Canary: observe, decide, store the status, tell, bring about, ask (design §4)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -10,9 +9,10 @@ import structlog
 from flagger_py.api.canary import Canary
 from flagger_py.api.capabilities import Capabilities
 from flagger_py.api.status import CanaryStatus, ConditionType
-from flagger_py.controller.admission import Admission
+from flagger_py.controller.admission import Admission, second_owner
 from flagger_py.controller.apply import EffectFailed, apply
 from flagger_py.controller.clock import Clock
+from flagger_py.controller.fleet import Fleet
 from flagger_py.controller.observe import Situation, observe
 from flagger_py.controller.ports import Ports, Settings, open_ports
 from flagger_py.controller.questions import Questions
@@ -70,7 +70,9 @@ class PassRunner:
     admission: Admission
     clock: Clock
     reporter: Reporter
-    may_start: Callable[[Canary], bool] = lambda _: True
+    fleet: Fleet
+    max_concurrent_starts: int = 0
+    """0: no limit."""
     frozen: bool = False
     observe_only: bool = False
 
@@ -80,7 +82,9 @@ class PassRunner:
         if manifest is None:
             return GONE
         canary, faults = self._admit(manifest, memory)
-        world = await self._world(canary, faults, memory)
+        self.fleet.note(ref, canary)
+        faults = faults or await self._shared_target(ref, canary, memory)
+        world = await self._world(ref, canary, faults, memory)
         decision = decide(world, self.clock.now())
         if self.observe_only:
             _list_writes(canary, decision)
@@ -109,7 +113,14 @@ class PassRunner:
         memory.parsed = canary
         return canary, self.admission.faults(canary)
 
-    async def _world(self, canary: Canary, faults: tuple[Fault, ...], memory: Memory) -> World:
+    async def _shared_target(self, ref: Ref, canary: Canary, memory: Memory) -> tuple[Fault, ...]:
+        older = self.fleet.older_owner(ref)
+        if older is None:
+            return ()
+        await memory.objects.read(older)  # its change or end wakes this one
+        return (second_owner(canary, older.name),)
+
+    async def _world(self, ref: Ref, canary: Canary, faults: tuple[Fault, ...], memory: Memory) -> World:
         ports = None
         if not faults:
             try:
@@ -120,8 +131,11 @@ class PassRunner:
         plan = plan_of(canary, minimum_interval=self.admission.minimum_interval, capabilities=capabilities)
         if ports is None or plan.suspended:
             return World(canary=canary, plan=plan, faults=faults)
-        situation = Situation(plan, memory.questions.answers, memory.failures, may_start=self.may_start(canary), frozen=self.frozen)
+        situation = Situation(plan, memory.questions.answers, memory.failures, may_start=self._may_start(ref), frozen=self.frozen)
         return await observe(canary, ports, situation)
+
+    def _may_start(self, ref: Ref) -> bool:
+        return self.max_concurrent_starts <= 0 or self.fleet.starting_besides(ref) < self.max_concurrent_starts
 
     def _ports(self, canary: Canary, memory: Memory) -> Ports:
         wanted = (canary.spec.provider, canary.spec.target_ref.kind, canary.spec.target_ref.api_version)

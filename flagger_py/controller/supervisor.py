@@ -73,9 +73,11 @@ class Supervisor:
         try:
             async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:
                 self._group = group
-                await self._cluster.ensure_watched(CANARY)
+                await self._wait_for_canaries()
                 for manifest in list(self._cluster.items(CANARY)):
-                    self._adopt(Ref.of(CANARY, manifest))
+                    self._runner.fleet.note_manifest(Ref.of(CANARY, manifest), manifest)
+                for ref in self._runner.fleet.refs():
+                    self._adopt(ref)
                 await self._stopping.wait()
                 limit.reschedule(asyncio.get_running_loop().time() + STOP_SECONDS)
         except TimeoutError:
@@ -83,6 +85,18 @@ class Supervisor:
         finally:
             self._group = None
             self._cluster.unsubscribe(self._on_change)
+
+    async def _wait_for_canaries(self) -> None:
+        """Until Canaries can be listed, however long it takes: the CRD may be installed later."""
+        backoff = Backoff(first=1.0, limit=10.0)
+        while not self._stopping.is_set():
+            try:
+                await self._cluster.ensure_watched(CANARY)
+            except ApiError as error:
+                log.warning("canaries_not_listed", reason=error.message)
+                await asyncio.sleep(backoff.next())
+            else:
+                return
 
     def _on_change(self, ref: Ref) -> None:
         if ref.resource == CANARY and ref.name:
@@ -156,6 +170,7 @@ class Supervisor:
     def _forget(self, ref: Ref) -> None:
         if watch := self._watches.pop(ref, None):
             self._forget_reads(ref, watch, set(watch.reads))
+            self._runner.fleet.forget(ref)
             for callback in self._on_removed:
                 callback(ref)
 

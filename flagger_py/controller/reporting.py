@@ -1,0 +1,58 @@
+"""Reports what a pass did: notices become events, transitions become the `flagger_*` metrics (metrics:REC-*)."""
+
+from dataclasses import dataclass
+
+from flagger_py.api import effective
+from flagger_py.api.canary import Canary
+from flagger_py.api.status import CanaryStatus, Phase
+from flagger_py.controller.events import EventRecorder
+from flagger_py.controller.exported import AnalysisStatus, ExportedMetrics, Subject
+from flagger_py.objects.resource import Ref
+from flagger_py.rollout.decision import Decision
+from flagger_py.rollout.identity import flagger_hash
+from flagger_py.rollout.outcomes import Result
+from flagger_py.rollout.traffic import Routes
+from flagger_py.rollout.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class PassReporter:
+    """One for all Canaries."""
+
+    events: EventRecorder
+    exported: ExportedMetrics
+
+    def report(self, before: CanaryStatus, canary: Canary, world: World, decision: Decision) -> None:
+        """Tell what this pass has changed; `canary` carries the stored status, `before` is the one before it."""
+        self.events.record(canary, decision.notices, checksum=_checksum(canary, world))
+        subject = Subject(canary.spec.target_ref.name, canary.namespace)
+        self.exported.add(f"{canary.namespace}/{canary.name}", subject)
+        self.exported.phase(subject, canary.status.phase)
+        if isinstance(world.routes, Routes):
+            self.exported.routes(subject, world.routes)
+        if canary.status.phase != before.phase:
+            self._count(canary, subject)
+
+    def measured(self, canary: Canary, metric: str, value: float) -> None:
+        """A check has read this value (metrics:REC-06)."""
+        self.exported.measured(Subject(canary.spec.target_ref.name, canary.namespace), metric, value)
+
+    def forget(self, ref: Ref) -> None:
+        """The Canary is gone, and its series with it."""
+        self.exported.remove(f"{ref.namespace}/{ref.name}")
+
+    def _count(self, canary: Canary, subject: Subject) -> None:
+        record = canary.status.rollout
+        if record is None or record.outcome is None:
+            return
+        if canary.status.phase is Phase.FAILED:
+            self.exported.failed(subject, effective.strategy(canary))
+        elif canary.status.phase is Phase.SUCCEEDED and record.outcome.result == Result.PROMOTED:
+            status = AnalysisStatus.SKIPPED if effective.is_analysis_skipped(canary) else AnalysisStatus.COMPLETED
+            self.exported.succeeded(subject, effective.strategy(canary), status)
+
+
+def _checksum(canary: Canary, world: World) -> str:
+    """The revision under test and its configs (engine:HOOK-03)."""
+    record = canary.status.rollout
+    return flagger_hash(record.revision if record else "", world.configs.digest)
