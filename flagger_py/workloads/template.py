@@ -96,16 +96,28 @@ def canonical(template: Manifest) -> bytes:
 
 def summary_of(template: Manifest) -> TemplateSummary:
     """The summary of a whole template, or of one that the store has already reduced (`reduced`)."""
-    if isinstance(summary := template.get("summary"), TemplateSummary):
-        return summary
+    if (kept := template.get("summary")) is not None:
+        return TemplateSummary(
+            revision=kept["revision"],
+            references=tuple(ConfigReference(*reference) for reference in kept["references"]),
+            ports=tuple(ContainerPort(*port) for port in kept["ports"]),
+            promotion_id=kept["promotionId"],
+        )
     pod_spec = template.get("spec") or {}
     annotations = (template.get("metadata") or {}).get("annotations") or {}
     return TemplateSummary(revision_of(template), references(pod_spec), container_ports(pod_spec), annotations.get(PROMOTION_ID, ""))
 
 
 def reduced(template: Manifest) -> Manifest:
-    """What stands in the store in place of the template; `summary_of` reads it."""
-    return {"summary": summary_of(template)}
+    """What stands in the store in place of the template, as plain JSON; `summary_of` reads it."""
+    summary = summary_of(template)
+    kept = {
+        "revision": summary.revision,
+        "references": [[reference.kind, reference.name, reference.optional] for reference in summary.references],
+        "ports": [[port.container, port.index, port.name, port.port, port.protocol] for port in summary.ports],
+        "promotionId": summary.promotion_id,
+    }
+    return {"summary": kept}
 
 
 def references(pod_spec: Manifest) -> tuple[ConfigReference, ...]:

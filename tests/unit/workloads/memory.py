@@ -4,17 +4,20 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
+import orjson
+
 from flagger_py.objects.errors import AlreadyExists, ApiError, Conflict
 from flagger_py.objects.patch import JsonPatch, Patch
 from flagger_py.objects.resource import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, SECRET, SERVICE, Manifest, Ref, Resource
 from flagger_py.workloads.deployment import DeploymentWorkload
 
 RESOURCES: dict[str, Resource] = {resource.kind: resource for resource in (DEPLOYMENT, SERVICE, CONFIG_MAP, SECRET, CONTROLLER_REVISION)}
+IDENTITY = frozenset({"name", "namespace", "uid", "resourceVersion"})
 WRITES = frozenset({"create", "patch", "delete"})
 
 
 def _metadata_only(manifest: Manifest) -> Manifest:
-    return {"metadata": manifest["metadata"]}
+    return {"metadata": {key: value for key, value in manifest["metadata"].items() if key in IDENTITY}}
 
 
 PROJECTIONS: dict[Resource, Callable[[Manifest], Manifest]] = {
@@ -90,7 +93,7 @@ class MemoryObjects:
 
     async def read(self, ref: Ref) -> Manifest | None:
         stored = self._called("read", ref)
-        return None if stored is None else deepcopy(PROJECTIONS.get(ref.resource, _unchanged)(stored))
+        return None if stored is None else _through_json(PROJECTIONS.get(ref.resource, _unchanged)(stored))
 
     async def get(self, ref: Ref) -> Manifest | None:
         return deepcopy(self._called("get", ref))
@@ -103,7 +106,7 @@ class MemoryObjects:
             for ref, manifest in sorted(self.stored.items(), key=lambda item: item[0].name)
             if (ref.resource, ref.namespace) == (resource, namespace)
         )
-        return [deepcopy(manifest) for manifest in found if not key or manifest["metadata"].get("labels", {}).get(key) == value]
+        return [_as_item(manifest) for manifest in found if not key or manifest["metadata"].get("labels", {}).get(key) == value]
 
     async def create(self, resource: Resource, manifest: Manifest) -> Manifest:
         ref = Ref.of(resource, manifest)
@@ -146,6 +149,17 @@ class MemoryObjects:
 
 def _unchanged(manifest: Manifest) -> Manifest:
     return manifest
+
+
+def _through_json(manifest: Manifest) -> Manifest:
+    """The store of `kube` keeps JSON text."""
+    content: Manifest = orjson.loads(orjson.dumps(manifest, option=orjson.OPT_PASSTHROUGH_DATACLASS))
+    return content
+
+
+def _as_item(manifest: Manifest) -> Manifest:
+    """The items of a list have neither kind nor version."""
+    return {key: deepcopy(value) for key, value in manifest.items() if key not in {"apiVersion", "kind"}}
 
 
 def merged(before: Any, patch: Any) -> Any:

@@ -25,6 +25,10 @@ from tests.unit.workloads.build import make_deployment
 
 SELECTOR_LABELS = ("app", "name", "app.kubernetes.io/name")
 
+POD_SPEC: Manifest = {
+    "containers": [{"name": "c", "ports": [{"containerPort": 80}], "envFrom": [{"secretRef": {"name": "a", "optional": True}}]}]
+}
+
 scalars = st.one_of(st.text(max_size=5), st.integers(-(2**40), 2**40), st.booleans())
 trees = st.recursive(
     scalars,
@@ -64,9 +68,11 @@ class TestRevision:
 
     @given(templates)
     def test_it_survives_json_and_the_store(self, template: Manifest) -> None:
-        manifest = {"metadata": {"name": "web"}, "spec": {"template": {**template, "metadata": {}, "spec": {}}}}
+        manifest: Manifest = {"metadata": {"name": "web"}, "spec": {"template": {**template, "metadata": {}, "spec": POD_SPEC}}}
         kept = project_deployment(manifest)
-        assert summary_of(kept["spec"]["template"]).revision == revision_of(json.loads(json.dumps(manifest))["spec"]["template"])
+        summary = summary_of(json.loads(json.dumps(kept))["spec"]["template"])
+        assert summary == summary_of(json.loads(json.dumps(manifest))["spec"]["template"])
+        assert summary.revision == revision_of(manifest["spec"]["template"])
         assert project_deployment(kept) == kept
 
     def test_its_form_is_fixed_for_ever(self) -> None:
