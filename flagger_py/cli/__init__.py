@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "crds": "Print the CustomResourceDefinitions.",
     "demo": "Show a good and a bad rollout on the embedded cluster, with real traffic.",
     "local": "Run the embedded cluster until stopped, and print its kubeconfig.",
+    "rbac": "Print the RBAC roles for the installed routers and target kinds.",
     "render": "Print the objects that the controller would create or change, without a cluster.",
     "routers": "List the installed routers with their capabilities and origin.",
     "validate": "Check Canary, MetricTemplate and AlertProvider files, without a cluster.",
