@@ -130,7 +130,8 @@ class Client:
         """
         metadata = manifest.get("metadata") or {}
         body = {"apiVersion": resource.api_version, "kind": resource.kind, **manifest}
-        subject = f"create {Ref(resource, metadata.get('namespace', ''), metadata.get('name', ''))}"
+        name = metadata.get("name") or metadata.get("generateName") or "(no name)"
+        subject = f"create {Ref(resource, metadata.get('namespace', ''), name)}"
         path = resource.path(metadata.get("namespace", ""))
         return await self._write("POST", path, subject, body, content_type=_JSON, field_validation=field_validation)
 
