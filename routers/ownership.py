@@ -27,7 +27,7 @@ def draft(canary: Canary, ref: Ref, live: Mapping[Ref, Manifest], settings: Rout
     """
     if ref not in live:
         return _new(canary, ref, settings)
-    found = live[ref]
+    found = live[ref] | {"apiVersion": ref.resource.api_version, "kind": ref.resource.kind}
     if is_controlled_by(found, canary):
         return deepcopy(found)
     is_adopted = Backends.of(canary).appear_in(found.get("spec"))

@@ -55,8 +55,8 @@ class GatewayApiRouter(ManifestRouter):
 
     def render(self, canary: Canary, traffic: Traffic, live: Live) -> dict[Ref, Manifest]:
         ref = Backends.of(canary).route(self.route)
+        _refuse_old_version(ref, live.get(ref, {}))
         route = draft(canary, ref, live, self.settings)
-        _refuse_old_version(ref, route)
         set_apex_metadata(route, canary, self.settings)
         route["spec"] = self._spec(canary, traffic, route.get("spec") or {})
         return {ref: route}
