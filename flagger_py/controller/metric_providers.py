@@ -8,10 +8,12 @@ import asyncio
 import base64
 import binascii
 from collections import OrderedDict
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -67,7 +69,8 @@ class MetricProviders:
         self._http = http
         self._settings = settings
         self._kept: OrderedDict[str, tuple[str, MetricProvider]] = OrderedDict()
-        self._turns: dict[str, asyncio.Semaphore] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        """By address; one that nobody waits at goes by itself."""
 
     def prometheus(self, canary: Canary) -> MetricProvider:
         """The server of the built-in checks and of inline queries (metrics:OBS-SEL-06). Raises `CannotCheck`."""
@@ -107,11 +110,11 @@ class MetricProviders:
 
     async def query(self, provider: MetricProvider, text: str, window: timedelta) -> Sample:
         """The provider's answer. Raises `CannotCheck`."""
-        return await self._in_turn(provider, provider.query(text, window))
+        return await self._in_turn(provider, partial(provider.query, text, window))
 
     async def ping(self, provider: MetricProvider) -> None:
         """Return if the provider can be asked. Raises `CannotCheck`."""
-        await self._in_turn(provider, provider.ping())
+        await self._in_turn(provider, provider.ping)
 
     async def _credentials(self, template: MetricTemplate, objects: Objects) -> tuple[Mapping[str, str], str]:
         """The Secret's values and its version, read live from the template's namespace."""
@@ -147,17 +150,17 @@ class MetricProviders:
             log.exception("metric_provider_failed", provider=kind.__qualname__)
             raise CannotCheck(f"the provider {kind.__qualname__} failed: {type(error).__name__}") from error
 
-    async def _in_turn(self, provider: MetricProvider, call: Awaitable[T]) -> T:
-        turns = self._turns.setdefault(provider.config.address, asyncio.Semaphore(QUERIES_AT_A_TIME))
+    async def _in_turn(self, provider: MetricProvider, call: Callable[[], Awaitable[T]]) -> T:
+        turns = self._turns.setdefault(provider.config.address or type(provider).__qualname__, asyncio.Semaphore(QUERIES_AT_A_TIME))
         async with turns:
             return await _guarded(provider, call)
 
 
-async def _guarded(provider: MetricProvider, call: Awaitable[T]) -> T:
+async def _guarded(provider: MetricProvider, call: Callable[[], Awaitable[T]]) -> T:
     name = type(provider).__qualname__
     try:
         async with asyncio.timeout(CALL_LIMIT_SECONDS):
-            return await call
+            return await call()
     except MetricError as error:
         raise CannotCheck(f"{_word(error)}: {error}") from error
     except TimeoutError as error:
