@@ -25,13 +25,18 @@ def primary_name(canary: Canary) -> str:
 def select_by(target: Manifest, candidates: tuple[str, ...]) -> Selector:
     """The first candidate label in the target's selector, with its value (workloads:SEL-01, SEL-02).
 
-    Raises `WorkloadError` where there is none, or where its value or the target's name is too long for `-primary` (SEL-04).
+    Presence counts, not value. Raises `WorkloadError` where there is none, or where its value or the target's name cannot take
+    `-primary` (SEL-04).
     """
     name = f"Deployment {target['metadata'].get('namespace', '')}/{target['metadata']['name']}"
     labels = target["spec"].get("selector", {}).get("matchLabels") or {}
     label = next((candidate for candidate in candidates if candidate in labels), None)
     if label is None:
         raise WorkloadError(f"{name}: spec.selector.matchLabels has {sorted(labels)}, but must have one of {list(candidates)}")
+    if not labels[label]:
+        raise WorkloadError(
+            f"{name}: spec.selector.matchLabels[{label}] is empty; with {PRIMARY_SUFFIX!r} added it would be no valid label value"
+        )
     selector = Selector(label, labels[label])
     require_room(f"{name}: spec.selector.matchLabels[{label}]", selector.value, LABEL_VALUE_LIMIT)
     require_room(f"{name}: metadata.name", target["metadata"]["name"], NAME_LIMIT)

@@ -209,7 +209,7 @@ class TestSelector:
         ("labels", "expected"),
         [
             pytest.param({"name": "n", "app": "a"}, Selector("app", "a"), id="the list's order counts"),
-            pytest.param({"name": "", "x": "y"}, Selector("name", ""), id="presence, not value"),
+            pytest.param({"name": "n", "x": "y"}, Selector("name", "n"), id="the first that is there"),
         ],
     )
     async def test_first_candidate(self, labels: dict[str, str], expected: Selector) -> None:
@@ -222,6 +222,11 @@ class TestSelector:
             WorkloadError, match=r"Deployment shop/web: spec\.selector\.matchLabels has \['x'\], but must have one of \['app', "
         ):
             await Cluster(make_deployment(labels={"x": "y"})).workload.selector(CANARY)
+
+    async def test_an_empty_value(self) -> None:
+        """workloads:SEL-01: presence counts, and `-primary` alone is no label value."""
+        with pytest.raises(WorkloadError, match=r"spec\.selector\.matchLabels\[app\] is empty"):
+            await Cluster(make_deployment(labels={"app": "", "name": "web"})).workload.selector(CANARY)
 
     async def test_a_value_without_room(self) -> None:
         """workloads:SEL-04"""
