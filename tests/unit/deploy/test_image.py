@@ -1,8 +1,10 @@
 """What the image contains: the install steps, run into a folder, and used as Flagger's chart uses them (operations:§9, OPS-29)."""
 
 import re
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -11,6 +13,14 @@ from threading import Thread
 import pytest
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
+CHART = (
+    "-log-level=info",
+    "-metrics-server=http://prometheus:9090",
+    "-mesh-provider=istio",
+    "-enable-config-tracking=true",
+    "-slack-user=flagger",
+)
+"""What Flagger's chart passes by default."""
 PROBE = ("--quiet", "--tries=1", "--timeout=4", "--spider")
 
 
@@ -70,9 +80,49 @@ def test_the_installed_wget_runs_without_the_environment(installed: Path, server
 
 def test_the_command_of_flaggers_chart_works_in_its_folder(installed: Path, offline: dict[str, str]) -> None:
     """operations:§9: `command: ./flagger`."""
-    arguments = ["-log-level=info", "-mesh-provider=istio", "-metrics-server=http://prometheus:9090", "-slack-user=flagger", "-version"]
-    done = subprocess.run(["./flagger", *arguments], check=False, cwd=installed, env=offline, capture_output=True, text=True, timeout=30)
+    command = ["./flagger", *CHART, "-version"]
+    done = subprocess.run(command, check=False, cwd=installed, env=offline, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout[:11]) == (0, "flagger-py ")
+
+
+def test_it_lives_under_flaggers_chart_while_the_cluster_is_away(installed: Path, offline: dict[str, str], tmp_path: Path) -> None:
+    """operations:§9, operations:OPS-03: the chart's arguments and its probe; nothing is written; SIGTERM ends it with 0 (OPS-05)."""
+    port = free_port()
+    arguments = [*CHART, f"-port={port}", "-master=http://127.0.0.1:1"]
+    before = files(installed)
+    environment = offline | {"PYTHONDONTWRITEBYTECODE": "1"}
+    with (tmp_path / "log").open("wb") as output:
+        process = subprocess.Popen(["./flagger", *arguments], cwd=installed, env=environment, stdout=output, stderr=output)
+        try:
+            probe = [str(installed / "usr/local/bin/wget"), *PROBE, f"http://localhost:{port}/healthz"]
+            assert until_it_succeeds(probe, process), (tmp_path / "log").read_text()
+            assert wget(*PROBE, f"http://localhost:{port}/readyz") == 8
+            process.terminate()
+            assert process.wait(timeout=10) == 0
+        finally:
+            process.kill()
+            process.wait()
+    assert files(installed) == before
+    assert all(line.startswith('{"level":') for line in (tmp_path / "log").read_text().splitlines())
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def files(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def until_it_succeeds(command: list[str], process: subprocess.Popen[bytes], limit: float = 20) -> bool:
+    """Repeat a probe until it succeeds, the process ends, or the limit in seconds is over."""
+    end = time.monotonic() + limit
+    while process.poll() is None and time.monotonic() < end:
+        if subprocess.run(command, check=False, capture_output=True, timeout=10).returncode == 0:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_the_image_installs_what_is_pinned_with_hashes() -> None:
