@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flagger_py.api.canary import Canary
@@ -523,6 +523,7 @@ class TestScaling:
         await cluster.workload.scale_to_zero(CANARY)
         assert cluster.target["spec"]["replicas"] == 0
 
+    @settings(deadline=None, derandomize=True)
     @given(st.integers(0, 9), st.integers(0, 9))
     async def test_the_primary_is_never_lowered(self, replicas: int, wanted: int) -> None:
         """workloads:AS-05"""

@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flagger_py.objects.resource import Manifest
@@ -23,6 +23,8 @@ from flagger_py.workloads.template import (
 )
 from tests.unit.workloads.build import make_deployment
 
+PROPERTY = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+"""The machine is shared: how long an example takes says nothing."""
 SELECTOR_LABELS = ("app", "name", "app.kubernetes.io/name")
 
 POD_SPEC: Manifest = {
@@ -58,14 +60,17 @@ def copy_of(tracked: tuple[str, ...] = (), *, selector: Selector | None = None, 
 class TestRevision:
     """workloads:CHG-01, CHG-02"""
 
+    @PROPERTY
     @given(templates, st.integers())
     def test_it_depends_on_meaning_not_on_form(self, template: Manifest, seed: int) -> None:
         assert revision_of(shuffled(template, random.Random(seed))) == revision_of(template)
 
+    @PROPERTY
     @given(templates, st.sampled_from(["image", "value"]), st.text(min_size=1))
     def test_it_moves_with_any_value(self, template: Manifest, key: str, value: str) -> None:
         assert revision_of({**template, "changed": {key: value}}) != revision_of(template)
 
+    @PROPERTY
     @given(templates)
     def test_it_survives_json_and_the_store(self, template: Manifest) -> None:
         manifest: Manifest = {"metadata": {"name": "web"}, "spec": {"template": {**template, "metadata": {}, "spec": POD_SPEC}}}
@@ -156,6 +161,7 @@ class TestReferences:
         }
         assert references(pod_spec) == (ConfigReference("configmap", "a", True), ConfigReference("secret", "a", False))
 
+    @PROPERTY
     @given(st.lists(st.sampled_from(["a", "b", "a-primary"]), max_size=6), st.sets(st.sampled_from(["a", "b", "a-primary"])))
     def test_a_primary_is_recognised_whatever_is_tracked(self, names: list[str], tracked: set[str]) -> None:
         """workloads:GEN-20"""
