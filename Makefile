@@ -3,23 +3,29 @@ PYTHON ?= python3
 PROVIDER ?= gatewayapi:v1
 BIN := .venv/bin
 
-.PHONY: demo local test check
-demo: .venv/.ready
+.PHONY: demo local test check crash bench
+demo: .venv/.ready ## a real rollout on the embedded cluster, real traffic through Envoy
 	$(BIN)/flagger-py demo --provider $(PROVIDER)
 
-local: .venv/.ready
+local: .venv/.ready ## the embedded cluster alone, for kubectl and a controller started by hand
 	$(BIN)/flagger-py local
 
-test: .venv/.ready
-	$(BIN)/pytest -n 2 --dist loadscope
+test: .venv/.ready ## unit, contract and local tests
+	$(BIN)/pytest -n 2 --dist loadgroup
 
-check: .venv/.ready
+check: .venv/.ready ## style, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+crash: .venv/.ready ## stop the controller around every call of a rollout, and look at what becomes of it
+	$(BIN)/pytest -n 2 tests/crash
+
+bench: .venv/.ready ## what it costs: requests, writes, memory, reaction, as counts and ratios
+	$(BIN)/python -m tests.bench
+
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local,dev]'
 	touch $@

@@ -24,6 +24,6 @@ def controller(**params: Any) -> None:
     if flags.version:
         click.echo(describe())
         return
-    from flagger_py.controller.process import run  # noqa: PLC0415 -- loads the Kubernetes client, which `-version` and `-help` do without
+    from flagger_py.cli.process import run  # noqa: PLC0415 -- loads the Kubernetes client, which `-version` and `-help` do without
 
     raise SystemExit(run(flags))

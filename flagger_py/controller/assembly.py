@@ -38,7 +38,6 @@ from flagger_py.objects.plugins import PluginError
 from flagger_py.objects.resource import CANARY, CONFIG_MAP, DEPLOYMENT, SECRET, Resource
 from flagger_py.routers import registry as routers
 from flagger_py.routers.base import RouterSettings
-from flagger_py.web.readiness import Check
 from flagger_py.workloads.deployment import DeploymentWorkload
 from flagger_py.workloads.settings import WorkloadSettings
 
@@ -49,6 +48,16 @@ PROJECTIONS: Mapping[Resource, Projection] = {
     CONFIG_MAP: Projection(metadata_only=True),
     SECRET: Projection(metadata_only=True),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessCheck:
+    """One line of `/readyz`; `optional` ones are shown, but no reason to be unready."""
+
+    name: str
+    ready: bool
+    message: str = ""
+    optional: bool = False
 
 
 @dataclass(slots=True)
@@ -161,18 +170,17 @@ class Controller:
         for feature in self._missing_rights:
             log.warning("right_missing", feature=feature)
 
-    def checks(self) -> list[Check]:
+    def checks(self) -> list[ReadinessCheck]:
         """What `/readyz` shows."""
-        checks = [Check("crd", not (self._crd and self._crd.problem), self._crd.problem if self._crd else "")]
+        checks = [ReadinessCheck("crd", not (self._crd and self._crd.problem), self._crd.problem if self._crd else "")]
         watches = self._cluster.health() if self._cluster else {}
-        checks.append(Check("watch-canaries", any(r == CANARY and state.has_synced for r, state in watches.items())))
+        checks.append(ReadinessCheck("watch-canaries", any(r == CANARY and state.has_synced for r, state in watches.items())))
         for resource, state in watches.items():
-            checks.append(Check(f"watch-{resource}", state.problem is None, str(state.problem or ""), optional=True))
+            checks.append(ReadinessCheck(f"watch-{resource}", state.problem is None, str(state.problem or ""), optional=True))
         if self._election:
-            checks.append(
-                Check("leader", self._election.is_leader, "" if self._election.is_leader else "another replica leads", optional=True)
-            )
-        checks += [Check("right", ready=False, message=feature, optional=True) for feature in self._missing_rights]
+            is_leader = self._election.is_leader
+            checks.append(ReadinessCheck("leader", is_leader, "" if is_leader else "another replica leads", optional=True))
+        checks += [ReadinessCheck("right", ready=False, message=feature, optional=True) for feature in self._missing_rights]
         return checks
 
 

@@ -1,21 +1,27 @@
 """What `/readyz` shows: one check per thing that the process needs, in the form that kube-apiserver uses."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
 from flagger_py.web.messages import Response
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Protocol):
     """One thing that must be so before the process does its work."""
 
-    name: str
-    ready: bool
-    message: str = ""
-    """Why it is not, and what to do about it; never a secret."""
-    optional: bool = False
-    """Shown, but no reason to be unready: a missing optional right, say, or that another replica leads."""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ready(self) -> bool: ...
+
+    @property
+    def message(self) -> str:
+        """Why it is not, and what to do about it; never a secret."""
+
+    @property
+    def optional(self) -> bool:
+        """Shown, but no reason to be unready: a missing optional right, say, or that another replica leads."""
 
 
 def answer(checks: Sequence[Check], *, verbose: bool) -> Response:

@@ -1,11 +1,19 @@
 """What `/healthz`, `/readyz`, `/metrics` and `/loglevel` answer (operations:§3, metrics:SRV-01)."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
-from flagger_py.web import Check, Endpoints
+from flagger_py.web import Endpoints
 from flagger_py.web.messages import Request, Response
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    ready: bool
+    message: str = ""
+    optional: bool = False
 
 
 class Level:
