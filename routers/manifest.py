@@ -60,7 +60,7 @@ class ManifestRouter(Router):
         """Adopted objects as they were before; generated ones are left to garbage collection."""
         reverted = {}
         for ref, manifest in live.items():
-            if (spec := original_spec(ref, manifest)) is not None:
+            if (spec := original_spec(canary, ref, manifest)) is not None:
                 reverted[ref] = deepcopy(manifest) | {"spec": spec}
                 reverted[ref]["metadata"].get("annotations", {}).pop(ORIGINAL, None)
         return reverted

@@ -56,16 +56,18 @@ def is_controlled_by(manifest: Manifest, canary: Canary) -> bool:
     return owner is not None and _is_canary(owner) and owner.get("name") == canary.name
 
 
-def original_spec(ref: Ref, manifest: Manifest) -> Any:
+def original_spec(canary: Canary, ref: Ref, manifest: Manifest) -> Any:
     """The spec to give back: what kubectl applied last, else what was noted at adoption, else `None` (routers:IST-24).
 
+    A note that routes to our own Services is none: Flagger overwrites the original with what it wrote itself (routers:IST-11).
     Raises `RouterError` where the annotation is no JSON.
     """
     annotations = manifest["metadata"].get("annotations") or {}
     try:
         if LAST_APPLIED in annotations:
             return json.loads(annotations[LAST_APPLIED])["spec"]
-        return json.loads(annotations[ORIGINAL]) if ORIGINAL in annotations else None
+        noted = json.loads(annotations[ORIGINAL]) if ORIGINAL in annotations else None
+        return None if Backends.of(canary).appear_in(noted) else noted
     except (ValueError, KeyError, TypeError) as error:
         key = LAST_APPLIED if LAST_APPLIED in annotations else ORIGINAL
         raise RouterError(f"{ref}: metadata.annotations[{key}]: must be JSON with a spec to restore; repair or remove it") from error

@@ -35,7 +35,7 @@ class ContourRouter(ManifestRouter):
         ref = backends.route(HTTP_PROXY)
         if ref not in live:
             return Pending(f"{ref} does not exist yet")
-        for route in live[ref]["spec"].get("routes") or []:
+        for route in (live[ref].get("spec") or {}).get("routes") or []:
             weights = {service.get("name"): service.get("weight") or 0 for service in route.get("services") or []}
             if is_ours(route, backends) and {backends.primary, backends.canary} <= weights.keys():
                 return Routes(*percentages(ref, "spec.routes", weights[backends.primary], weights[backends.canary]))

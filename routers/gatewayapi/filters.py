@@ -87,7 +87,7 @@ def _operations(operations: HeaderOperations) -> dict[str, Any]:
 
 def _rewrite(canary: Canary) -> list[Filter]:
     rewrite = service_of(canary).rewrite
-    if rewrite is None:
+    if rewrite is None or not (rewrite.uri or rewrite.authority):
         return []
     mapped: dict[str, Any] = {"hostname": rewrite.authority} if rewrite.authority else {}
     if rewrite.uri and replaces_prefix(canary):

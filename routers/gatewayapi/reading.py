@@ -15,7 +15,7 @@ from flagger_py.routers.gatewayapi.rules import is_ours
 def read_routes(canary: Canary, ref: Ref, route: Manifest) -> Routes | Pending:
     """The weights of the last rule that splits; a rule that sets cookies is the one that splits, others pin their holders."""
     backends = Backends.of(canary)
-    rules = [rule for rule in route["spec"].get("rules") or [] if is_ours(rule, backends) and _splits(rule, backends)]
+    rules = [rule for rule in (route.get("spec") or {}).get("rules") or [] if is_ours(rule, backends) and _splits(rule, backends)]
     candidates = [rule for rule in rules if any(backend.get("filters") for backend in rule["backendRefs"])] or rules
     if not candidates:
         return Pending(f"{ref} does not route to {backends.primary} and {backends.canary} yet")
@@ -28,7 +28,7 @@ def read_routes(canary: Canary, ref: Ref, route: Manifest) -> Routes | Pending:
 
 def not_accepted(ref: Ref, route: Manifest) -> Pending | None:
     """The first parent that has not accepted this generation. No status, or one without a generation, counts as accepted (GW-15)."""
-    wanted = [normal_parent(parent, ref.namespace) for parent in route["spec"].get("parentRefs") or []]
+    wanted = [normal_parent(parent, ref.namespace) for parent in (route.get("spec") or {}).get("parentRefs") or []]
     for parent in (route.get("status") or {}).get("parents") or []:
         if normal_parent(parent.get("parentRef") or {}, ref.namespace) in wanted:
             for condition in parent.get("conditions") or []:

@@ -52,7 +52,11 @@ class IstioRouter(ManifestRouter):
         if ref not in live:
             return Pending(f"{ref} does not exist yet")
         protocol = "tcp" if is_tcp(service_of(canary)) else "http"
-        rules = [rule for rule in live[ref]["spec"].get(protocol) or [] if is_ours(rule, backends) and backends.canary in _weights(rule)]
+        rules = [
+            rule
+            for rule in (live[ref].get("spec") or {}).get(protocol) or []
+            if is_ours(rule, backends) and backends.canary in _weights(rule)
+        ]
         if not rules:
             return Pending(f"{ref} does not route to {backends.canary} yet")
         weights = _weights(rules[-1])

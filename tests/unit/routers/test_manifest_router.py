@@ -218,6 +218,18 @@ async def test_giving_back_is_tried_again_after_a_conflict() -> None:
     assert objects.stored[ROUTE]["spec"]["parentRefs"][0]["name"] == "old"
 
 
+async def test_a_note_that_flagger_overwrote_with_its_own_spec_is_not_given_back() -> None:
+    """routers:IST-11: it would point to Services that are gone."""
+    objects = MemoryObjects([(ROUTE.resource, foreign_route())])
+    router = router_of(PROVIDER, objects)
+    await router.set_routes(CANARY, weights(0))
+    written = json.dumps(objects.stored[ROUTE]["spec"])
+    objects.edit(ROUTE, lambda manifest: manifest["metadata"]["annotations"].update({ORIGINAL: written}))
+    objects.writes.clear()
+    await router.finalize(CANARY)
+    assert objects.writes == []
+
+
 OWNER = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "other", "uid": "1", "controller": True}
 
 

@@ -17,7 +17,7 @@ from flagger_py.routers.cookies import cookie_pattern, escaped
 from tests.unit.routers.memory import MemoryObjects
 from tests.unit.routers.samples import COOKIES, SPLITTING, canary_of, route_of, router_of
 
-PROPERTY = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+PROPERTY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 names = st.sampled_from(["x-a", "x-b", "x-c"])
 comparisons = st.dictionaries(st.sampled_from(["exact", "regex"]), st.sampled_from(["1", "two.*"]), min_size=1, max_size=1)

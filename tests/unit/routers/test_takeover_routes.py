@@ -1,4 +1,7 @@
-"""What Flagger 1.44 left behind: read as it is, continued without a write, and equal to what we write but for named deviations."""
+"""What Flagger 1.44 left behind: read as it is, continued without a write, and equal to what we write but for named deviations.
+
+The recordings are reduced to the Canary and its routing objects.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
