@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from flagger_py.api.analysis import HTTP_URL
 from flagger_py.api.base import ApiModel, ApiObject
 from flagger_py.api.metric_template import PLUGIN_NAME, PLUGIN_NAME_IN_WORDS, SecretRef
-from flagger_py.api.schema import Rule, Schema
+from flagger_py.api.schema import SPEC_RULE, Rule, Schema
 
 
 class AlertProviderSpec(ApiModel):
@@ -26,7 +26,7 @@ class AlertProviderSpec(ApiModel):
 class AlertProvider(ApiObject):
     """Where the alerts of Canaries are sent."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (Rule(cel="has(self.spec)", message="spec is required", source="GAP-67"),)
+    rules: ClassVar[tuple[Rule, ...]] = (SPEC_RULE,)
 
     kind: str = "AlertProvider"
     spec: AlertProviderSpec = AlertProviderSpec()

@@ -160,7 +160,7 @@ class Analysis(ApiModel):
 
     interval: Duration = ""
     """The length of a step."""
-    threshold: Annotated[Int32, Schema(minimum=0, source="issue 3")] = 0
+    threshold: Annotated[Int32, Schema(minimum=0)] = 0
     """How many failed checks roll the run back."""
     iterations: Annotated[Int32, Schema(minimum=1, source="GAP-03")] = 0
     """The checks of an A/B test or of a blue/green run."""

@@ -7,7 +7,7 @@ from flagger_py.api.base import ApiModel, ApiObject, Bool, Int32
 from flagger_py.api.canary_rules import CANARY_RULES
 from flagger_py.api.metric_template import PLUGIN_NAME, PLUGIN_NAME_IN_WORDS
 from flagger_py.api.references import AutoscalerRef, IngressRef, RouteRef, TargetRef, UpstreamRef
-from flagger_py.api.schema import Rule, Schema
+from flagger_py.api.schema import SPEC_RULE, Rule, Schema
 from flagger_py.api.service import Service
 from flagger_py.api.status import CanaryStatus
 
@@ -41,7 +41,7 @@ class CanarySpec(ApiModel):
 class Canary(ApiObject):
     """Describes the progressive delivery of one workload, and where it stands."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (Rule(cel="has(self.spec)", message="spec is required", source="GAP-67"),)
+    rules: ClassVar[tuple[Rule, ...]] = (SPEC_RULE,)
 
     kind: str = "Canary"
     spec: CanarySpec = CanarySpec()

@@ -189,7 +189,12 @@ def _keywords(schema: Schema) -> dict[str, Any]:
 
 
 def _validations(rules: tuple[Rule, ...]) -> dict[str, Any]:
-    return {"x-kubernetes-validations": [{"rule": rule.cel, "message": rule.message} for rule in rules]} if rules else {}
+    return {"x-kubernetes-validations": [_rule(rule) for rule in rules]} if rules else {}
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    manifest = {"rule": rule.cel, "message": rule.message}
+    return {**manifest, "optionalOldSelf": True} if rule.optional_old_self else manifest
 
 
 def _alternatives(model: type[ApiModel]) -> dict[str, Any]:

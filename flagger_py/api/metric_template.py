@@ -7,7 +7,7 @@ from pydantic import Field
 from flagger_py.api.base import ApiModel, ApiObject, Bool
 from flagger_py.api.providers import METRIC_PROVIDERS
 from flagger_py.api.references import RequiredName
-from flagger_py.api.schema import Rule, Schema
+from flagger_py.api.schema import SPEC_RULE, Rule, Schema
 
 PLUGIN_NAME = r"^[a-zA-Z0-9]([-a-zA-Z0-9._:]*[a-zA-Z0-9])?$"
 PLUGIN_NAME_IN_WORDS = "letters, digits and -._:, beginning and ending with a letter or digit"
@@ -48,7 +48,7 @@ class MetricTemplateSpec(ApiModel):
 class MetricTemplate(ApiObject):
     """A query that Canaries refer to by name."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (Rule(cel="has(self.spec)", message="spec is required", source="GAP-67"),)
+    rules: ClassVar[tuple[Rule, ...]] = (SPEC_RULE,)
 
     kind: str = "MetricTemplate"
     spec: MetricTemplateSpec = MetricTemplateSpec()

@@ -12,11 +12,12 @@ VALUE_LIMIT = 120
 
 
 class ProblemSeverity(StrEnum):
-    """What follows: an `INVALID` or `NOT_SUPPORTED` object is not acted on, a `WARNING` is only shown."""
+    """What follows: an `INVALID` or `NOT_SUPPORTED` object is not acted on; `WARNING` and `NOTE` are only shown."""
 
     INVALID = "Invalid"
     NOT_SUPPORTED = "NotSupported"
     WARNING = "Warning"
+    NOTE = "Note"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def invalid(path: str, value: object, message: str, rule: str) -> Problem:
     return Problem(path, shown(value), message, ProblemSeverity.INVALID, rule)
 
 
-def not_supported(path: str, value: object, message: str, rule: str = "issue 3 ยง2.2") -> Problem:
+def not_supported(path: str, value: object, message: str, rule: str = "") -> Problem:
     """Something that Flagger can do and this version cannot yet."""
     return Problem(path, shown(value), message, ProblemSeverity.NOT_SUPPORTED, rule)
 
@@ -46,6 +47,11 @@ def not_supported(path: str, value: object, message: str, rule: str = "issue 3 ย
 def warning(path: str, value: object, message: str, rule: str) -> Problem:
     """Something that works otherwise than one might think."""
     return Problem(path, shown(value), message, ProblemSeverity.WARNING, rule)
+
+
+def note(path: str, value: object, message: str, rule: str) -> Problem:
+    """Something that cannot be seen from here."""
+    return Problem(path, shown(value), message, ProblemSeverity.NOTE, rule)
 
 
 def shown(value: object) -> str:

@@ -17,6 +17,8 @@ class Rule:
     cel: str
     message: str
     source: str
+    optional_old_self: bool = False
+    """The rule reads `oldSelf`, an optional that has no value when the object is created."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,14 @@ class Schema:
 
 
 NO_CONSTRAINTS = Schema()
+SPEC_RULE = Rule(
+    cel="has(self.spec) || (oldSelf.hasValue() && !has(oldSelf.value().spec))",
+    message="spec is required",
+    source="GAP-67",
+    optional_old_self=True,
+)
+"""On a whole object. A plain `has(self.spec)` would refuse every write to a stored object without spec, that of its status and of its
+finalizers included, because a rule at the root is never unchanged (seen on kube-apiserver 1.36)."""
 
 
 def merged(inner: Schema, outer: Schema) -> Schema:

@@ -100,7 +100,7 @@ class BackendRef(ApiModel):
         Rule(
             cel="size(self.group) == 0 && self.kind == 'Service' ? has(self.port) : true",
             message="a core Service needs a port",
-            source="api:§2.4",
+            source="schema",
         ),
     )
 

@@ -14,7 +14,7 @@ from flagger_py.api.validation.strategy import strategy_problems
 from flagger_py.api.validation.target import target_problems
 
 _TOPICS = (target_problems, service_problems, strategy_problems, match_problems, check_problems, hook_problems)
-_ORDER = (ProblemSeverity.INVALID, ProblemSeverity.NOT_SUPPORTED, ProblemSeverity.WARNING)
+_ORDER = tuple(ProblemSeverity)
 
 
 def validate(canary: Canary, context: Context) -> tuple[Problem, ...]:

@@ -78,7 +78,7 @@ def _regex_problems(matches: Mapping[str, AnyMatch] | None, path: str) -> Iterat
 
 def _one_regex(match: AnyMatch | None, path: str) -> Iterator[Problem]:
     if match is not None and match.regex is not None and (reason := why_no_regex(match.regex)):
-        yield invalid(f"{path}.regex", match.regex, f"is no regular expression: {reason}", "issue 3 §2.2")
+        yield invalid(f"{path}.regex", match.regex, f"is no regular expression: {reason}", "")
 
 
 _RE2_ONLY = re.compile(

@@ -9,7 +9,7 @@ from flagger_py.api.problems import Problem, invalid
 from flagger_py.api.schema import Schema
 from flagger_py.api.shapes import Kind, Shape, fields_of
 
-SCHEMA = "api:§2"
+SCHEMA = "schema"
 
 
 def schema_problems(model: ApiModel, path: str) -> Iterator[Problem]:

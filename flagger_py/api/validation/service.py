@@ -76,7 +76,7 @@ def _port_problems(service: Service) -> Iterator[Problem]:
     for index, mirror in enumerate(service.mirror):
         backend = mirror.backend_ref
         if not backend.group and backend.kind == "Service" and backend.port is None:
-            yield invalid(f"{_PATH}.mirror[{index}].backendRef.port", None, "is required for a core Service", "api:§2.4")
+            yield invalid(f"{_PATH}.mirror[{index}].backendRef.port", None, "is required for a core Service", "schema")
 
 
 def _is_port_name(text: str) -> bool:

@@ -38,8 +38,8 @@ def test_the_files_in_deploy_are_current(definition: Definition) -> None:
     assert (FOLDER / f"{definition.name}.yaml").read_text(encoding="utf-8") == as_yaml(definition)
 
 
-def test_there_are_no_other_files_in_deploy() -> None:
-    assert {path.name for path in FOLDER.iterdir()} == {f"{definition.name}.yaml" for definition in DEFINITIONS}
+def test_there_are_no_other_definitions_in_deploy() -> None:
+    assert {path.name for path in FOLDER.glob("*.flagger.app.yaml")} == {f"{definition.name}.yaml" for definition in DEFINITIONS}
 
 
 def test_names_are_those_of_flagger() -> None:
