@@ -56,5 +56,8 @@ class ContourRouter(ManifestRouter):
 
 
 def _normal_route(route: Route) -> Route:
-    """A weight that is not said is 0 beside others (routers:CON-01)."""
-    return {**route, "services": [{"weight": 0, **service} for service in route.get("services") or []]}
+    """A weight that is not said is 0 beside others (routers:CON-01); a retry count that is 0 or not said is 1, as the CRD defaults it."""
+    normal = {**route, "services": [{"weight": 0, **service} for service in route.get("services") or []]}
+    if policy := route.get("retryPolicy"):
+        normal["retryPolicy"] = {**policy, "count": policy.get("count") or 1}
+    return normal

@@ -101,10 +101,10 @@ def _policies(canary: Canary) -> dict[str, Any]:
 
 
 def _retry_policy(retries: Retries) -> dict[str, Any]:
-    """The CRD refuses an empty or padded `retryOn` (routers:CON-04, CON-05)."""
+    """The CRD refuses an empty or padded `retryOn` (routers:CON-04, CON-05); a count of 0 is Envoy's default, 1."""
     causes = [cause.strip() for cause in retries.retry_on.split(",") if cause.strip()]
-    policy = {"count": retries.attempts, "perTryTimeout": retries.per_try_timeout, "retryOn": causes}
-    return {key: value for key, value in policy.items() if value}
+    policy = {"perTryTimeout": retries.per_try_timeout, "retryOn": causes}
+    return {"count": retries.attempts, **{key: value for key, value in policy.items() if value}}
 
 
 def _services(canary: Canary, branch: Branch, ours: list[Route]) -> list[dict[str, Any]]:

@@ -35,9 +35,18 @@ def default_http_route(manifest: Manifest) -> None:
         for item in rule.get("filters", []):
             if "cors" in item:
                 item["cors"].setdefault("maxAge", 5)
+            if "requestMirror" in item:
+                item["requestMirror"]["backendRef"] = {"group": "", "kind": "Service", **item["requestMirror"]["backendRef"]}
 
 
-DEFAULTS: dict[str, Change] = {"HTTPRoute": default_http_route}
+def default_http_proxy(manifest: Manifest) -> None:
+    """What the CustomResourceDefinition of HTTPProxy fills in (Contour 1.33)."""
+    for route in manifest["spec"].get("routes", []):
+        if "retryPolicy" in route:
+            route["retryPolicy"].setdefault("count", 1)
+
+
+DEFAULTS: dict[str, Change] = {"HTTPRoute": default_http_route, "HTTPProxy": default_http_proxy}
 
 
 class MemoryObjects:

@@ -53,6 +53,17 @@ async def test_a_weight_of_zero_and_none_are_the_same() -> None:
     assert objects.writes == []
 
 
+async def test_retries_of_zero_attempts_are_the_servers_default_and_no_drift() -> None:
+    """routers:CON-04: the CRD fills in a count of 1."""
+    objects, canary = MemoryObjects(), canary_of(PROVIDER, service={"retries": {"retryOn": "5xx"}})
+    router = router_of(PROVIDER, objects)
+    await router.set_routes(canary, weights(20))
+    objects.edit(PROXY, lambda manifest: manifest["spec"]["routes"][0]["retryPolicy"].pop("count"))
+    objects.writes.clear()
+    await router.set_routes(canary, weights(20))
+    assert objects.writes == []
+
+
 async def test_the_ingress_class_of_the_flag_is_kept_up() -> None:
     """routers:CON-06."""
     objects = MemoryObjects()
