@@ -8,10 +8,7 @@ from flagger_py.api.canary import Canary
 from flagger_py.api.capabilities import Capabilities
 from flagger_py.objects.resource import Manifest, Ref, Resource
 from flagger_py.rollout.traffic import Pending, Routes, Traffic
-from flagger_py.routers.backends import Backends, percentages, service_of
-from flagger_py.routers.base import RouterError, Watched
-from flagger_py.routers.manifest import Live, ManifestRouter
-from flagger_py.routers.ownership import draft
+from flagger_py.routers import Backends, Live, ManifestRouter, Watched, draft, percentages, refusal, service_of
 
 HTTP_ROUTE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 
@@ -43,7 +40,7 @@ class ExampleRouter(ManifestRouter):
         service, backends = service_of(canary), Backends.of(canary)
         (ref,) = self.routing_objects(canary)
         if not service.gateway_refs:
-            raise RouterError(f"{canary}: spec.service.gatewayRefs: must name at least one Gateway")
+            raise refusal(canary, "service.gatewayRefs", [], "must name at least one Gateway")
         route = draft(canary, ref, live, self.settings)
         weights = {backends.primary: traffic.routes.primary, backends.canary: traffic.routes.canary}
         # Everything that the server would fill in is written out, so that what is read back equals it.
