@@ -8,6 +8,7 @@ from typing import Any, Final, NoReturn, TypeVar, cast
 
 from flagger_py.controller import goflag
 from flagger_py.controller.goflag import FlagValue, HelpRequested, UsageError
+from flagger_py.http.addresses import HostSet
 
 T = TypeVar("T", str, int, bool, timedelta, tuple[str, ...])
 
@@ -228,6 +229,11 @@ def _check(flags: ControllerFlags, sources: Mapping[str, str]) -> None:
         raise UsageError(f'invalid value "{flags.max_concurrent_starts}" for {sources["max_concurrent_starts"]}: must be at least 0')
     if flags.minimum_interval <= timedelta():
         raise UsageError(f'invalid value "{goflag.show(flags.minimum_interval)}" for {sources["minimum_interval"]}: must be more than 0s')
+    for attribute in ("deny_addresses", "allow_addresses"):
+        try:
+            HostSet.parse(getattr(flags, attribute))
+        except ValueError as error:
+            raise UsageError(f"invalid value for {sources[attribute]}: {error}") from error
     if not (flags.port.isascii() and flags.port.isdigit() and int(flags.port) < 65536):
         raise UsageError(f'invalid value "{flags.port}" for {sources["port"]}: must be a port number, 0 to 65535')
 

@@ -148,6 +148,8 @@ def test_durations_are_read_as_go_reads_them() -> None:
         (["-port=http"], 'invalid value "http" for -port: must be a port number'),
         (["-port=70000"], 'invalid value "70000" for -port: must be a port number'),
         (["-max-concurrent-starts=-1"], 'invalid value "-1" for -max-concurrent-starts: must be at least 0'),
+        (["-deny-addresses=10.0.0.0/8,http://x"], "invalid value for -deny-addresses: 'http://x' is no host name, address or CIDR"),
+        (["-allow-addresses=10.0.0.0/99"], "invalid value for -allow-addresses: '10.0.0.0/99' is no host name, address or CIDR"),
         (["-minimum-interval=0s"], 'invalid value "0s" for -minimum-interval: must be more than 0s'),
     ],
 )
