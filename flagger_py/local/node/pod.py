@@ -114,6 +114,9 @@ class PodRunner:
         else:
             self._update(spec["name"], state=Running(started_at))
             ended = Terminated(await self._serve(spec, process, sockets), started_at, self._clock())
+        finally:
+            for used in sockets:
+                used.close()
         self._update(spec["name"], state=ended, started=False, ready=False)
         return ended
 
