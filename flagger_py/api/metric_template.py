@@ -19,8 +19,13 @@ class SecretRef(ApiModel):
     name: RequiredName = ""
 
 
+_WITHOUT_ADDRESS_IN_FLAGGERS_DOCS = "influxdb"
+"""An example there lacks the address, so the CRD has to take it (api:API-35); the controller and `validate` refuse it."""
+
+
 def _needs(field: str) -> Rule:
     types = sorted(provider.type for provider in METRIC_PROVIDERS if field in provider.mandatory)
+    types = [name for name in types if name != _WITHOUT_ADDRESS_IN_FLAGGERS_DOCS]
     given = "has(self.secretRef)" if field == "secretRef" else f"(has(self.{field}) && self.{field} != '')"
     return Rule(cel=f"!(self.type in {types}) || {given}", message=f"{field} is required for the types {', '.join(types)}", source="GAP-63")
 

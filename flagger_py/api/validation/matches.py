@@ -13,8 +13,8 @@ from flagger_py.api.providers import KUBERNETES
 from flagger_py.api.validation.context import Context
 
 AnyMatch = HeaderMatch | StringMatch | OriginMatch
-_SINGLE_CONDITION = {"nginx", "appmesh", "appmesh:v1beta2"}
-"""Providers that can compare one header only (api:GAP-12)."""
+_SINGLE_CONDITION: dict[str, set[str]] = {"nginx": {"cookie"}, "appmesh": set(), "appmesh:v1beta2": set()}
+"""Providers that can compare one header only (api:GAP-12), and headers that do not count: nginx has an annotation for a cookie."""
 
 
 def match_problems(canary: Canary, context: Context) -> Iterator[Problem]:
@@ -49,9 +49,14 @@ def _ability_problems(matches: tuple[UserMatch, ...], can: Capabilities, provide
         yield from _kind_problems(match.query_params, can.query_match, provider, f"{path}.queryParams")
         if match.source_labels and not can.source_label_match:
             yield invalid(f"{path}.sourceLabels", dict(match.source_labels), f"provider {provider} cannot compare source labels", "GAP-11")
-    headers = sum(len(match.headers or ()) for match in matches)
-    if provider in _SINGLE_CONDITION and headers > 1:
-        yield invalid("spec.analysis.match", None, f"has {headers} headers; provider {provider} can compare one", "GAP-12")
+    if provider in _SINGLE_CONDITION:
+        yield from _single_header_problems(matches, provider)
+
+
+def _single_header_problems(matches: tuple[UserMatch, ...], provider: str) -> Iterator[Problem]:
+    names = [name for match in matches for name in match.headers or () if name.lower() not in _SINGLE_CONDITION[provider]]
+    if len(names) > 1:
+        yield invalid("spec.analysis.match", names, f"provider {provider} can compare one header", "GAP-12")
 
 
 def _kind_problems(matches: Mapping[str, AnyMatch] | None, kinds: frozenset[MatchKind], provider: str, path: str) -> Iterator[Problem]:

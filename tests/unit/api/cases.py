@@ -131,9 +131,9 @@ STRATEGY = [
     Case(
         rule="GAP-12",
         provider="nginx",
-        changes={**AB_TEST, f"{A}.match": HEADER * 2},
+        changes={**AB_TEST, f"{A}.match": [*HEADER, {"headers": {"x-other": {"exact": "a"}}}]},
         path=f"{A}.match",
-        says="can compare one",
+        says="can compare one header",
     ),
     Case(rule="GAP-13", provider="contour", changes={f"{A}.mirror": True}, path=f"{A}.mirror", says="cannot mirror", admission=True),
     Case(

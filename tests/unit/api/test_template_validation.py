@@ -43,6 +43,7 @@ def test_a_prometheus_template_has_no_problem() -> None:
     [
         pytest.param(template({"type": "prometheus"}), "spec.provider.address", INVALID, True, id="GAP-63 prometheus"),
         pytest.param(template({"type": "graphite"}), "spec.provider.address", INVALID, True, id="GAP-63 graphite"),
+        pytest.param(template({"type": "influxdb"}), "spec.provider.address", INVALID, False, id="API-35 influxdb in Flagger's docs"),
         pytest.param(template({"type": "cloudwatch"}), "spec.provider.region", INVALID, True, id="GAP-63 cloudwatch"),
         pytest.param(template({"type": "datadog"}), "spec.provider.secretRef", INVALID, True, id="GAP-63 datadog"),
         pytest.param(template(PROMETHEUS, ""), "spec.query", INVALID, True, id="GAP-64 empty query"),

@@ -62,6 +62,14 @@ def test_a_skipped_analysis_needs_no_strategy() -> None:
     assert problems_of(changed(valid_canary("kubernetes"), {**iterations, "spec.skipAnalysis": True})) == ()
 
 
+def test_nginx_compares_a_header_and_a_cookie() -> None:
+    """api:API-35: an example of Flagger's docs."""
+    match = [{"headers": {"x-canary": {"exact": "always"}}}, {"headers": {"cookie": {"exact": "canary"}}}]
+    steps = {"spec.analysis.stepWeight": ABSENT, "spec.analysis.maxWeight": ABSENT, "spec.analysis.iterations": 5}
+    found = problems_of(changed(valid_canary("nginx"), {**steps, "spec.analysis.match": match}))
+    assert ProblemSeverity.INVALID not in {problem.severity for problem in found}
+
+
 def test_contour_knows_endless_timeouts() -> None:
     assert problems_of(changed(valid_canary("contour"), {"spec.service.timeout": "infinity"})) == ()
 
