@@ -1,5 +1,7 @@
 """Answers the questions of a pass by calling hooks and metric providers (engine:§7, §10)."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flagger_py.api import effective
@@ -18,11 +20,16 @@ class WebhookAnswerer:
 
     hooks: HookClient
     analyst: Analyst
+    analysed: Callable[[Canary, float], None]
+    """Takes the seconds that an analysis took."""
 
     async def answer(self, question: Question, canary: Canary, objects: Objects) -> Answer:
         match question.key.kind:
             case QuestionKind.ANALYSIS:
-                return await self._analyse(question, canary, objects)
+                started = asyncio.get_running_loop().time()
+                answer = await self._analyse(question, canary, objects)
+                self.analysed(canary, asyncio.get_running_loop().time() - started)
+                return answer
             case QuestionKind.AVAILABILITY:
                 return Answer(checks=await self.analyst.availability(canary, objects))
             case QuestionKind.ROLLBACK:

@@ -151,7 +151,7 @@ class Controller:
             frozen=self.flags.freeze,
             observe_only=self.flags.observe_only,
         )
-        answerer = WebhookAnswerer(hooks, Analyst(self.http, _metric_settings(self.flags), reporter.measured))
+        answerer = WebhookAnswerer(hooks, Analyst(self.http, _metric_settings(self.flags), reporter.measured), reporter.analysed)
         supervisor = Supervisor(cluster, client, runner, answerer, self.clock)
         supervisor.on_removed(reporter.forget)
         return supervisor

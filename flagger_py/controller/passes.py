@@ -1,6 +1,6 @@
 """One pass of one Canary: observe, decide, store the status, tell, bring about, ask (design §4)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -17,12 +17,14 @@ from flagger_py.controller.observe import Situation, observe
 from flagger_py.controller.ports import Ports, Settings, open_ports
 from flagger_py.controller.questions import Questions
 from flagger_py.controller.status_writer import write_status
+from flagger_py.controller.told import Told
 from flagger_py.kube.cluster import Cluster, ClusterObjects
 from flagger_py.objects.errors import Conflict
 from flagger_py.objects.plugins import PluginError
 from flagger_py.objects.resource import Manifest, Ref
 from flagger_py.rollout.decide import decide
 from flagger_py.rollout.decision import Decision
+from flagger_py.rollout.notices import Notice
 from flagger_py.rollout.plan import plan_of
 from flagger_py.rollout.world import Fault, World
 from flagger_py.workloads.base import TargetMoved, WorkloadError
@@ -33,7 +35,7 @@ log = structlog.get_logger(__name__)
 class Reporter(Protocol):
     """Tells people what a pass did: events, event webhooks, exported metrics."""
 
-    def report(self, before: CanaryStatus, canary: Canary, world: World, decision: Decision) -> None: ...
+    def report(self, before: CanaryStatus, canary: Canary, world: World, notices: tuple[Notice, ...]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Memory:
     ports_for: tuple[str, str, str] = ("", "", "")
     failures: tuple[Fault, ...] = ()
     parsed: Canary | None = None
+    told: Told = field(default_factory=Told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class PassRunner:
             return PassResult()
         try:
             canary = await self._store(manifest, canary, decision, memory)
-            self.reporter.report(world.canary.status, canary, world, decision)
+            self.reporter.report(world.canary.status, canary, world, memory.told.news(decision.notices))
             failures = await self._bring_about(decision, canary, memory)
         except (Conflict, TargetMoved) as error:
             log.info("pass_dropped", reason=str(error))

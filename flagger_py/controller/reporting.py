@@ -8,8 +8,8 @@ from flagger_py.api.status import CanaryStatus, Phase
 from flagger_py.controller.events import EventRecorder
 from flagger_py.controller.exported import AnalysisStatus, ExportedMetrics, Subject
 from flagger_py.objects.resource import Ref
-from flagger_py.rollout.decision import Decision
 from flagger_py.rollout.identity import flagger_hash
+from flagger_py.rollout.notices import Notice
 from flagger_py.rollout.outcomes import Result
 from flagger_py.rollout.traffic import Routes
 from flagger_py.rollout.world import World
@@ -22,9 +22,9 @@ class PassReporter:
     events: EventRecorder
     exported: ExportedMetrics
 
-    def report(self, before: CanaryStatus, canary: Canary, world: World, decision: Decision) -> None:
+    def report(self, before: CanaryStatus, canary: Canary, world: World, notices: tuple[Notice, ...]) -> None:
         """Tell what this pass has changed; `canary` carries the stored status, `before` is the one before it."""
-        self.events.record(canary, decision.notices, checksum=_checksum(canary, world))
+        self.events.record(canary, notices, checksum=_checksum(canary, world))
         subject = Subject(canary.spec.target_ref.name, canary.namespace)
         self.exported.add(f"{canary.namespace}/{canary.name}", subject)
         self.exported.phase(subject, canary.status.phase)
@@ -32,6 +32,10 @@ class PassReporter:
             self.exported.routes(subject, world.routes)
         if canary.status.phase != before.phase:
             self._count(canary, subject)
+
+    def analysed(self, canary: Canary, seconds: float) -> None:
+        """An analysis took this long (metrics:REC-12)."""
+        self.exported.analysed(Subject(canary.spec.target_ref.name, canary.namespace), seconds)
 
     def measured(self, canary: Canary, metric: str, value: float) -> None:
         """A check has read this value (metrics:REC-06)."""
