@@ -16,11 +16,14 @@ from flagger_py.local.promql.store import METRIC_NAME, STALE, Labels, SampleStor
 Translate: TypeAlias = Callable[[Labels], Labels | None]
 """From the labels of a scraped series, its name among them, to those that are stored; `None` drops the series.
 
-It is asked once for each series of a target, not for each sample.
+It is asked once for each series of a target, not for each sample; again after `Scraper.retranslate`.
 """
 
 DEFAULT_INTERVAL_SECONDS: Final = 0.5
 _SHORTEST_TIMEOUT: Final = 2.0
+_FORGET_EVERY_SECONDS: Final = 60.0
+_SPARE_NAMES: Final = 1000
+"""How many series a target may remember beyond twice those of its page, before it forgets the ones that are gone."""
 _ACCEPT: Final = "text/plain;version=0.0.4"
 
 log = structlog.get_logger(__name__)
@@ -65,6 +68,7 @@ class Scraper:
         self._http = http
         self._store = store
         self._now = now
+        self._forgot_at = now()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.states: dict[str, TargetState] = {}
         """By URL."""
@@ -79,6 +83,11 @@ class Scraper:
             if url not in self.states:
                 self.states[url] = TargetState(target)
                 self._tasks[url] = self._group.create_task(self._watch(self.states[url]), name=f"scrape {url}")
+
+    def retranslate(self) -> None:
+        """Ask the `translate` of all targets anew, because what it depends on has changed; series that it now names otherwise end."""
+        for state in self.states.values():
+            state.known.clear()
 
     def stop(self) -> None:
         """End all tasks."""
@@ -97,6 +106,9 @@ class Scraper:
         state.last_scrape = started
         self._end(state, found, round(started * 1000))
         self._store.append(self._up(state.target), round(started * 1000), float(state.is_up))
+        if started - self._forgot_at > _FORGET_EVERY_SECONDS:
+            self._forgot_at = started
+            self._store.forget_ended(round(started * 1000))
 
     async def _page(self, target: Target) -> str:
         timeout = max(target.interval, _SHORTEST_TIMEOUT)
@@ -114,6 +126,8 @@ class Scraper:
             if series is not None:
                 self._store.append(series, time_ms if sample.time_ms is None else sample.time_ms, sample.value)
                 found[sample.series] = series
+        if len(state.known) > 2 * len(samples) + _SPARE_NAMES:
+            state.known = {text: state.known[text] for text in {sample.series for sample in samples}}
         return found
 
     def _series(self, state: TargetState, text: str) -> Series | None:
@@ -127,9 +141,9 @@ class Scraper:
         still_there = {id(series) for series in found.values()}
         for text, series in state.present.items():
             if text not in found:
-                del state.known[text]
-                if id(series) not in still_there:
-                    self._store.append(series, time_ms, STALE)
+                state.known.pop(text, None)
+            if id(series) not in still_there:
+                self._store.append(series, time_ms, STALE)
         state.present = found
 
     def _report(self, state: TargetState, error: str) -> None:

@@ -141,9 +141,39 @@ async def test_a_target_may_translate_its_series_or_drop_them() -> None:
         assert run.values("other") == []
 
 
+async def test_series_are_translated_anew_when_that_is_asked_for() -> None:
+    names: dict[str, str] = {}
+
+    def translate(labels: Labels) -> Labels | None:
+        owner = names.get(labels["cluster"])
+        return {**labels, "owner": owner} if owner else None
+
+    async with running(a='x{cluster="c"} 1\n') as run:
+        run.scraper.set_targets([Target("http://a/metrics", {"job": "a"}, translate=translate)])
+        await asyncio.sleep(0.1)
+        for owner in ("web", "shop"):
+            names["c"] = owner
+            run.scraper.retranslate()
+            await asyncio.sleep(0.5)
+            assert [labels["owner"] for labels, _ in run.values("x")] == [owner]
+
+
 async def test_a_slow_page_delays_the_next_scrape_instead_of_piling_up() -> None:
     async with running(a="x 1\n") as run:
         run.pages.delay = 0.7
         run.scraper.set_targets([target("a")])
         await asyncio.sleep(3.0)
         assert len(run.pages.asked) == 5
+
+
+async def test_series_that_come_and_go_are_forgotten_in_time() -> None:
+    async with running(a="x 1\n") as run:
+        run.scraper.set_targets(
+            [Target("http://a/metrics", {"job": "a"}, 1.0, lambda labels: labels if labels["__name__"] == "x" else None)]
+        )
+        for second in range(900):
+            churn = "".join(f'x{{n="{second}-{place}"}} 1\ndropped{{n="{second}-{place}"}} 1\n' for place in range(5))
+            run.pages.pages["http://a/metrics"] = churn
+            await asyncio.sleep(1.0)
+        assert len(run.scraper.states["http://a/metrics"].known) < 2000
+        assert len(list(run.store.select("x", lambda _: True))) < 5 * 500
