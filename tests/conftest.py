@@ -4,6 +4,11 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+settings.load_profile("repeatable")
+"""The same examples in every run, and no limit on the time of one: the machine may be busy."""
 
 
 @pytest.fixture(scope="session", autouse=True)
