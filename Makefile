@@ -23,7 +23,7 @@ crash: .venv/.ready ## stop the controller around every call of a rollout, and l
 	$(BIN)/pytest -n 2 tests/crash
 
 bench: .venv/.ready ## what it costs: requests, writes, memory, reaction, as counts and ratios
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(if $(SHORT),--short)
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
