@@ -290,7 +290,7 @@ class Broken(Router):
 
 
 def test_a_router_that_raises_is_told_and_the_rest_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
-    Broken.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]  # the rest of the contract is not called
+    Broken.__abstractmethods__ = frozenset()  # the rest of the contract is not called
     monkeypatch.setattr(registry, "load", lambda provider: Broken)
     result = render(CANARY, *WORKLOAD)
     assert "router 'istio' failed: ZeroDivisionError: no reason" in result.stderr
@@ -307,7 +307,9 @@ def paths_in(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[
 
 
 EVERYTHING = [CANARY, *WORKLOAD]
-ODD = st.sampled_from([None, True, 0, -1, 1.5, "", "x", "x" * 300, [], {}, [None], {"a": None}, {"a": {"b": []}}, ["a", 1]])
+ODD: st.SearchStrategy[object] = st.sampled_from(
+    [None, True, 0, -1, 1.5, "", "x", "x" * 300, [], {}, [None], {"a": None}, {"a": {"b": []}}, ["a", 1]]
+)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
