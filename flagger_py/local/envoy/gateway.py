@@ -58,7 +58,8 @@ class EnvoyGateway:
     """Envoy with its controller. `run` does all; `address` says where it is reached."""
 
     def __init__(self, cluster: Cluster, settings: GatewaySettings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self.process = EnvoyProcess(settings.folder, flush_interval=settings.flush_interval, on_start=self._wake)
+        self.process = EnvoyProcess(settings.folder, flush_interval=settings.flush_interval)
+        self.process.on_start(self._wake)
         self._cluster = cluster
         self._objects = cluster.objects()
         self._programmer = Programmer(self.process, local_ports=settings.local_ports)

@@ -47,14 +47,18 @@ def envoy_binary() -> Path:
 class EnvoyProcess:
     """One Envoy whose configuration and logs are in `folder`. `run` keeps it alive."""
 
-    def __init__(self, folder: Path, *, flush_interval: float = 0.5, on_start: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, folder: Path, *, flush_interval: float = 0.5) -> None:
         self.folder = folder
         self.restarts = 0
         self._flush_interval = flush_interval
-        self._on_start = on_start
+        self._on_start: list[Callable[[], None]] = []
         self._admin = ""
         self._ready = asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
+
+    def on_start(self, callback: Callable[[], None]) -> None:
+        """Call it whenever Envoy has started and answers, on a new admin address. It must not block or raise."""
+        self._on_start.append(callback)
 
     async def run(self) -> None:
         """For ever; cancelling it stops Envoy."""
@@ -131,7 +135,8 @@ class EnvoyProcess:
             await asyncio.sleep(0.02)
         self._admin = found
         self._ready.set()
-        self._on_start()
+        for callback in self._on_start:
+            callback()
 
 
 def _text(path: Path) -> str:

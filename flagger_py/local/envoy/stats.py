@@ -59,20 +59,23 @@ async def read_flags(process: EnvoyProcess) -> EnvoyFlags:
 
 
 class Workload(NamedTuple):
+    """The workload behind a Service."""
+
     namespace: str
     name: str
+    service: str
 
 
-def workloads_by_cluster(backends: Iterable[Backend], services: Iterable[Manifest], pods: Iterable[Manifest]) -> dict[str, Workload]:
-    """Which workload the pods of a cluster belong to, by the cluster's name in metrics. One without pods is left out."""
-    by_name = {(entry["metadata"]["namespace"], entry["metadata"]["name"]): entry for entry in services}
+def workloads_by_cluster(services: Iterable[Manifest], pods: Iterable[Manifest]) -> dict[str, Workload]:
+    """Which workload the pods of each Service port belong to, by the name of its cluster in metrics. One without pods is left out."""
     every_pod = list(pods)
     found = {}
-    for backend in backends:
-        service = by_name.get((backend.namespace, backend.service))
-        own = [pod for pod in every_pod if pod["metadata"]["namespace"] == backend.namespace]
-        for pod in selected(service, own) if service else ():
-            found[backend.stat_name] = Workload(backend.namespace, _workload_name(pod))
+    for service in services:
+        namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
+        own = selected(service, [pod for pod in every_pod if pod["metadata"]["namespace"] == namespace])
+        for port in service["spec"].get("ports") or ():
+            for pod in own[:1]:
+                found[Backend(namespace, name, port["port"]).stat_name] = Workload(namespace, _workload_name(pod), name)
     return found
 
 
@@ -85,8 +88,8 @@ def _workload_name(pod: Manifest) -> str:
     return str(owner["name"]).removesuffix(f"-{hashed}") if hashed else str(owner["name"])
 
 
-def as_istio(name: str, labels: Mapping[str, str], workloads: Mapping[str, Workload]) -> tuple[str, dict[str, str]] | None:
-    """The series under Istio's names (metrics:OBS-ISTIO-01); `None` for one that Istio does not have.
+def as_istio(labels: Mapping[str, str], workloads: Mapping[str, Workload]) -> dict[str, str] | None:
+    """A series of Envoy, its name among its labels, as Istio has it (metrics:OBS-ISTIO-01); `None` for one that Istio has not.
 
     A sidecar of the destination would have counted the same requests: all of them pass through this one Envoy.
     """
@@ -98,10 +101,12 @@ def as_istio(name: str, labels: Mapping[str, str], workloads: Mapping[str, Workl
         "destination_workload_namespace": workload.namespace,
         "destination_workload": workload.name,
         "destination_service_namespace": workload.namespace,
+        "destination_service_name": workload.service,
     }
+    name = labels["__name__"]
     if name == _COUNTER:
-        return "istio_requests_total", {**common, "response_code": labels.get("envoy_response_code", "0")}
+        return {"__name__": "istio_requests_total", "response_code": labels.get("envoy_response_code", "0"), **common}
     if name.startswith(f"{_HISTOGRAM}_"):
         bound = {"le": labels["le"]} if "le" in labels else {}
-        return f"istio_request_duration_milliseconds{name.removeprefix(_HISTOGRAM)}", {**common, **bound}
+        return {"__name__": f"istio_request_duration_milliseconds{name.removeprefix(_HISTOGRAM)}", **bound, **common}
     return None

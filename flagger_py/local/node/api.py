@@ -4,8 +4,10 @@ from typing import Any, Final
 
 import orjson
 
+from flagger_py.kube.client import Client
 from flagger_py.kube.transport import Request, Transport
 from flagger_py.objects.errors import NotFound
+from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import Ref
 from flagger_py.objects.status_errors import error_from
 
@@ -35,3 +37,11 @@ class TransportNodeApi:
         response = await self._transport.request(Request(method, path, headers=JSON, body=orjson.dumps(body)))
         if response.status >= 400:
             raise error_from(response.status, response.body, response.headers, subject=subject)
+
+
+class EmbeddedNodeApi(TransportNodeApi):
+    """The same for the embedded API server, which has no `binding` and lets `spec.nodeName` be set instead."""
+
+    async def bind(self, pod: Ref, node: str) -> None:
+        """Give a pending pod to a node. Raises `ApiError`."""
+        await Client(self._transport, field_manager="flagger-local").patch(pod, MergePatch({"spec": {"nodeName": node}}))

@@ -1,0 +1,168 @@
+"""A small app with its gateway and its Canary, for each provider: what the demo, `flagger-py local` and the tests deploy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from flagger_py.local.envoy.translation import GATEWAY, HTTP_PROXY, ISTIO_GATEWAY
+from flagger_py.local.resources import NAMESPACE
+from flagger_py.objects.resource import CANARY, DEPLOYMENT, METRIC_TEMPLATE, Manifest, Resource
+
+APP: Final = "web"
+HOST: Final = "web.example.com"
+PORT: Final = 9898
+PROVIDERS: Final = ("gatewayapi:v1", "gatewayapi:v1beta1", "istio", "contour")
+
+GATEWAY_CLASS: Final = Resource("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", namespaced=False)
+
+Applied = tuple[Resource, Manifest]
+
+
+class UnknownProvider(ValueError):
+    """There is no sample for this provider; the message lists those that there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What differs between the uses of the sample."""
+
+    provider: str
+    prometheus_url: str
+    namespace: str = "demo"
+    interval: str = "3s"
+    """Between two steps."""
+    window: str = "5s"
+    """Of the metric queries: at 60 requests per second and a weight of 10 % it holds 30 of the new version."""
+    step_weight: int = 10
+    max_weight: int = 50
+    threshold: int = 2
+    replicas: int = 2
+    analysis: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of `spec.analysis`."""
+
+    def __post_init__(self) -> None:
+        if self.provider not in PROVIDERS:
+            raise UnknownProvider(f"there is no sample for provider {self.provider!r}: choose one of {', '.join(PROVIDERS)}")
+
+
+def objects(sample: Sample, version: str = "1") -> list[Applied]:
+    """Namespace, app, gateway, metric templates and Canary, in the order in which they can be created."""
+    namespace: Applied = (NAMESPACE, {"metadata": {"name": sample.namespace}})
+    return [namespace, *_gateway(sample), (DEPLOYMENT, deployment(sample, version)), *_metric_templates(sample), (CANARY, canary(sample))]
+
+
+def deployment(sample: Sample, version: str) -> Manifest:
+    """The target: two pods of the demo app."""
+    labels = {"app": APP}
+    return {
+        "metadata": {"name": APP, "namespace": sample.namespace, "labels": labels},
+        "spec": {
+            "replicas": sample.replicas,
+            "progressDeadlineSeconds": 60,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod_spec(version, {})},
+        },
+    }
+
+
+def pod_spec(version: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """One container of the demo app, probed every second."""
+    probe = {"periodSeconds": 1, "timeoutSeconds": 2}
+    return {
+        "containers": [
+            {
+                "name": APP,
+                "image": f"registry.example.com/{APP}:{version}",
+                "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+                "env": [{"name": name, "value": value} for name, value in sorted(environment.items())],
+                "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}, **probe},
+                "livenessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, **probe},
+            }
+        ]
+    }
+
+
+def new_version(version: str, environment: Mapping[str, str] | None = None) -> Manifest:
+    """A merge patch of the Deployment that releases a version; `environment` makes it fail (see `demo_app`)."""
+    return {"spec": {"template": {"spec": pod_spec(version, environment or {})}}}
+
+
+def canary(sample: Sample) -> Manifest:
+    """The Canary of the sample."""
+    return {
+        "metadata": {"name": APP, "namespace": sample.namespace},
+        "spec": {
+            "provider": sample.provider,
+            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": APP},
+            "progressDeadlineSeconds": 60,
+            "service": {"port": 80, "targetPort": "http", "portName": "http", **_route(sample)},
+            "analysis": {
+                "interval": sample.interval,
+                "threshold": sample.threshold,
+                "maxWeight": sample.max_weight,
+                "stepWeight": sample.step_weight,
+                "metrics": _metrics(sample),
+                **sample.analysis,
+            },
+        },
+    }
+
+
+def _route(sample: Sample) -> dict[str, Any]:
+    """How the Canary's service hangs on the gateway. Contour's host is that of the root HTTPProxy."""
+    if sample.provider.startswith("gatewayapi:"):
+        return {"hosts": [HOST], "gatewayRefs": [{"name": "gateway", "namespace": sample.namespace}]}
+    if sample.provider == "istio":
+        return {"hosts": [HOST], "gateways": [f"{sample.namespace}/gateway"]}
+    return {}
+
+
+def _gateway(sample: Sample) -> list[Applied]:
+    metadata = {"name": "gateway", "namespace": sample.namespace}
+    if sample.provider.startswith("gatewayapi:"):
+        listener = {"name": "http", "port": 80, "protocol": "HTTP", "allowedRoutes": {"namespaces": {"from": "Same"}}}
+        gateway_class = {"metadata": {"name": "local"}, "spec": {"controllerName": "flagger.app/local-envoy"}}
+        gateway = {"metadata": metadata, "spec": {"gatewayClassName": "local", "listeners": [listener]}}
+        return [(GATEWAY_CLASS, gateway_class), (GATEWAY, gateway)]
+    if sample.provider == "istio":
+        server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": [HOST]}
+        return [(ISTIO_GATEWAY, {"metadata": metadata, "spec": {"selector": {"istio": "ingressgateway"}, "servers": [server]}})]
+    includes = [{"name": APP, "namespace": sample.namespace, "conditions": [{"prefix": "/"}]}]
+    return [(HTTP_PROXY, {"metadata": metadata, "spec": {"virtualhost": {"fqdn": HOST}, "includes": includes}})]
+
+
+def _metrics(sample: Sample) -> list[dict[str, Any]]:
+    """The built-in checks; on Gateway API the templates, since Envoy's own statistics also see what never reached the app."""
+    if sample.provider.startswith("gatewayapi:"):
+        return [
+            {"name": name, "templateRef": {"name": name}, "thresholdRange": bounds, "interval": sample.window}
+            for name, bounds in (("success-rate", {"min": 99}), ("latency", {"max": 0.5}))
+        ]
+    return [
+        {"name": "request-success-rate", "thresholdRange": {"min": 99}, "interval": sample.window},
+        {"name": "request-duration", "thresholdRange": {"max": 500}, "interval": sample.window},
+    ]
+
+
+_CANARY_CLUSTER: Final = 'envoy_cluster_name=~"{{ namespace }}_{{ target }}-canary_[0-9a-zA-Z-]+"'
+SUCCESS_RATE: Final = f"""\
+sum(rate(envoy_cluster_upstream_rq{{{_CANARY_CLUSTER}, envoy_response_code!~"5.*"}}[{{{{ interval }}}}]))
+/
+sum(rate(envoy_cluster_upstream_rq{{{_CANARY_CLUSTER}}}[{{{{ interval }}}}]))
+* 100
+"""
+LATENCY: Final = f"""\
+histogram_quantile(0.99,
+  sum(rate(envoy_cluster_upstream_rq_time_bucket{{{_CANARY_CLUSTER}}}[{{{{ interval }}}}])) by (le)
+) / 1000
+"""
+
+
+def _metric_templates(sample: Sample) -> list[Applied]:
+    if not sample.provider.startswith("gatewayapi:"):
+        return []
+    provider = {"type": "prometheus", "address": sample.prometheus_url}
+    return [
+        (METRIC_TEMPLATE, {"metadata": {"name": name, "namespace": sample.namespace}, "spec": {"provider": provider, "query": query}})
+        for name, query in (("success-rate", SUCCESS_RATE), ("latency", LATENCY))
+    ]
