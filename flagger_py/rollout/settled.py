@@ -1,8 +1,10 @@
 """Settled phases (Initialized, Succeeded, Failed) and Waiting: keep what is there, start a run for a new revision (engine:START)."""
 
+from flagger_py.api.rollout_record import RolloutRecord
 from flagger_py.api.status import Phase
 from flagger_py.rollout.effects import RestorePrimary
 from flagger_py.rollout.gates import GateState, gate
+from flagger_py.rollout.initialise import begin
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.promotion import resume_promotion
 from flagger_py.rollout.questions import QuestionKind
@@ -15,8 +17,7 @@ from flagger_py.rollout.turn import Turn
 def settled(turn: Turn) -> None:
     """Nothing to do is the common case, and costs nothing: every effect is dropped where the world shows it done."""
     if turn.primary is None:
-        turn.do(RestorePrimary())
-        turn.hold("the primary is missing")
+        _replace_primary(turn)
         return
     _keep_in_place(turn)
     if turn.record.serving_canary and resume_promotion(turn):
@@ -31,6 +32,17 @@ def settled(turn: Turn) -> None:
         _record_revert(turn)
         return
     start(turn)
+
+
+def _replace_primary(turn: Turn) -> None:
+    """A deleted primary is restored; where the Canary was given another target, that one is initialised (engine:SPC-06)."""
+    target = turn.world.target
+    if target is not None and turn.record.target_uid not in ("", target.uid):
+        turn.record = RolloutRecord(outbox=turn.record.outbox)
+        begin(turn)
+        return
+    turn.do(RestorePrimary())
+    turn.hold("the primary is missing")
 
 
 def _keep_in_place(turn: Turn) -> None:

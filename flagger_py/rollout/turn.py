@@ -292,6 +292,7 @@ class Turn:
         new = self.status
         if self.record != (new.rollout or RolloutRecord()):
             new = new.model_copy(update={"rollout": self.record})
-        if new is old or new == old:
+        generation = self.world.canary.metadata.generation
+        if old.observed_generation == generation and (new is old or new == old):
             return old
-        return new.model_copy(update={"last_transition_time": self.now, "observed_generation": self.world.canary.metadata.generation})
+        return new.model_copy(update={"last_transition_time": self.now, "observed_generation": generation})

@@ -1,5 +1,7 @@
 """Whole weighted rollouts, pass by pass, on a simulated cluster."""
 
+from dataclasses import replace
+
 import pytest
 
 from flagger_py.api.status import Phase
@@ -7,6 +9,7 @@ from flagger_py.rollout.questions import Answer, Question, QuestionKind
 from flagger_py.rollout.readiness import Dead, NotReady, Ready
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY
 from flagger_py.rollout.verdicts import CheckOutcome, CheckResult, HookResult
+from flagger_py.rollout.world import NOTHING_YET
 from tests.unit.rollout.simulation import Simulation, weighted_plan
 
 FAILING = Answer(checks=(CheckResult("request-success-rate", 50.0, ">= 99", CheckOutcome.FAIL, "Halt web.test advancement success rate"),))
@@ -201,3 +204,27 @@ def test_a_closed_confirm_rollout_gate_waits_and_is_polled_once_an_interval() ->
     is_open = True
     simulation.advance(10)
     assert simulation.canary.status.phase is Phase.PROGRESSING
+
+
+def test_another_target_is_initialised_and_a_deleted_primary_restored() -> None:
+    """engine:SPC-06, workloads:DEP-05: never from an unverified target."""
+    simulation = Simulation().initialise()
+    simulation.release("v1:two")
+    simulation.primary = None
+    simulation.step()
+    assert simulation.primary_revision == "v1:one"
+    assert simulation.target
+    simulation.target = replace(simulation.target, uid="t-2", revision="v1:other", replicas=2, available=2)
+    simulation.primary, simulation.services = None, NOTHING_YET
+    simulation.settle()
+    assert simulation.canary.status.phase is Phase.INITIALIZED
+    assert simulation.primary_revision == "v1:other"
+
+
+def test_a_spec_edit_alone_moves_the_observed_generation() -> None:
+    """Flux's kstatus reads an older one as "in progress" for ever (design §5)."""
+    simulation = Simulation().initialise()
+    metadata = simulation.canary.metadata.model_copy(update={"generation": 7})
+    simulation.canary = simulation.canary.model_copy(update={"metadata": metadata})
+    simulation.step()
+    assert simulation.canary.status.observed_generation == 7
