@@ -5,7 +5,7 @@ from typing import Any, Final
 from flagger_py.local.apiserver.kinds import Kind, ScalePaths
 from flagger_py.local.apiserver.registry import version_priority
 from flagger_py.local.apiserver.schema import Node, custom
-from flagger_py.local.apiserver.status import FieldError, invalid_value
+from flagger_py.local.apiserver.status import FieldError
 from flagger_py.local.apiserver.strategy import Strategy, keep_field, keep_metadata
 from flagger_py.local.apiserver.validation import SchemaValidator
 from flagger_py.objects.resource import Manifest, Resource
@@ -20,9 +20,8 @@ class CustomStrategy(Strategy):
     may_update_unpinned = False
     has_generation = True
 
-    def __init__(self, validator: SchemaValidator, kind: str, *, has_status: bool) -> None:
+    def __init__(self, validator: SchemaValidator, *, has_status: bool) -> None:
         self._validator = validator
-        self._kind = kind
         self._has_status = has_status
 
     def prepare_create(self, new: Manifest) -> None:
@@ -39,9 +38,12 @@ class CustomStrategy(Strategy):
         keep_metadata(new, old)
 
     def validate(self, new: Manifest, old: Manifest | None) -> list[FieldError]:
-        if new.get("kind") != self._kind:
-            return [invalid_value("kind", new.get("kind"), f"must be {self._kind}")]
         return self._validator.errors(new, old)
+
+    @property
+    def unsupported_rules(self) -> list[str]:
+        """Rules of the schema that are not checked."""
+        return self._validator.unsupported_rules
 
     def is_new_generation(self, new: Manifest, old: Manifest) -> bool:
         """Everything but metadata counts, and the status where it is no sub-resource."""
@@ -72,7 +74,7 @@ def _kind(spec: dict[str, Any], version: dict[str, Any], storage: str, preferred
     return Kind(
         resource,
         schema=schema,
-        strategy=CustomStrategy(SchemaValidator(schema), names["kind"], has_status=has_status),
+        strategy=CustomStrategy(SchemaValidator(schema), has_status=has_status),
         storage_version=storage,
         singular=names.get("singular") or names["kind"].lower(),
         list_kind=names.get("listKind") or f"{names['kind']}List",

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from flagger_py.local.apiserver.custom import custom_kinds
+from flagger_py.local.apiserver.custom import CustomStrategy, custom_kinds
 from flagger_py.local.apiserver.kinds import Kind
 from flagger_py.local.apiserver.state import State
 from flagger_py.local.apiserver.status import too_many_requests
@@ -56,6 +56,12 @@ class Definitions:
             crd = change.record.fresh()
             crd["status"] = established_status(crd, self._state.timestamp())
             self._state.put(kind, change.key, crd)
+
+
+def unsupported_rules(crd: Manifest) -> list[str]:
+    """Validation rules of a CRD that this server does not check, as warnings."""
+    strategies = (kind.strategy for kind in custom_kinds(crd))
+    return [rule for one in strategies if isinstance(one, CustomStrategy) for rule in one.unsupported_rules]
 
 
 def pending_status(crd: Manifest) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Deleter:
         if left is not None:
             return one(self.state, self.kind, left, Form.OBJECT, self.call)
         if self.kind.strategy.answers_deleted_object:
-            return one(self.state, self.kind, record, Form.OBJECT, self.call)
+            return one(self.state, self.kind, self._last_state(record), Form.OBJECT, self.call)
         return json_answer(self._success(key[1], record))
 
     def delete_collection(self) -> Answer:
@@ -58,7 +58,7 @@ class Deleter:
         found = matching(self.state, self.call, self.kind)
         for key, record in found:
             self.remove(key, record, options)
-        items = (self.state.encode(self.kind, record) for _, record in found)
+        items = (self.state.encode_item(self.kind, record) for _, record in found)
         body = list_body(self.kind.list_kind, self.kind.resource.api_version, items, self.state.store.version)
         return Answer(200, body, warnings=tuple(self.call.warnings))
 
@@ -75,7 +75,8 @@ class Deleter:
         if "deletionTimestamp" in metadata and grace >= metadata.get("deletionGracePeriodSeconds", 0):
             return record
         metadata["deletionTimestamp"] = format_time(self.state.now() + timedelta(seconds=grace))
-        metadata["deletionGracePeriodSeconds"] = grace
+        if not self.kind.strategy.is_held(new):
+            metadata["deletionGracePeriodSeconds"] = grace
         if metadata.get("generation"):
             metadata["generation"] += 1
         if finalizers:
@@ -102,11 +103,22 @@ class Deleter:
         return options.grace if seconds and options.grace is not None else seconds
 
     def _finalizers(self, metadata: dict[str, Any], options: DeleteOptions) -> list[str]:
-        present = metadata.get("finalizers", [])
+        present = [*metadata.get("finalizers", [])]
+        if "deletionTimestamp" not in metadata:
+            present += [one for one in self.kind.strategy.deletion_finalizers if one not in present]
         if not options.policy:
-            return list(present)
+            return present
         asked = _POLICIES[options.policy]
         return [one for one in present if one not in {ORPHAN, FOREGROUND}] + sorted(asked)
+
+    def _last_state(self, record: Record) -> Record:
+        """What is answered about an object that is gone: a pod shows the deletion."""
+        if self.kind.resource.kind != "Pod":
+            return record
+        last = record.fresh()
+        last["metadata"] |= {"deletionTimestamp": self.state.timestamp(), "deletionGracePeriodSeconds": 0}
+        last["metadata"]["generation"] = last["metadata"].get("generation", 0) + 1
+        return Record(last, record.version, orjson.dumps(last), record.schema)
 
     def _success(self, name: str, record: Record) -> dict[str, Any]:
         group = {"group": self.kind.resource.group} if self.kind.resource.group else {}

@@ -21,6 +21,18 @@ def encode(kind: Kind, record: Record, stored_schema: Node) -> bytes:
     return known
 
 
+def encode_item(kind: Kind, record: Record, stored_schema: Node) -> bytes:
+    """The object as it stands in a list: those of built-in kinds do not repeat what the list says about their type."""
+    data = encode(kind, record, stored_schema)
+    head = type_head(kind)
+    return b"{" + data[len(head) :] if not kind.is_custom and data.startswith(head) else data
+
+
+def type_head(kind: Kind) -> bytes:
+    """How a stored object of a built-in kind begins."""
+    return orjson.dumps({"kind": kind.resource.kind, "apiVersion": kind.resource.api_version})[:-1] + b","
+
+
 def read(kind: Kind, record: Record, stored_schema: Node) -> Manifest:
     """A copy of the object in a kind's version. What was stored under an older schema is pruned and defaulted by the one of today."""
     manifest = record.fresh()

@@ -5,13 +5,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
 from aiohttp import web
 
 from flagger_py.kube.transport import Request
 from flagger_py.local.apiserver.answers import Answer, Streaming, refusal
+from flagger_py.local.apiserver.faults import ConnectionLost
 from flagger_py.local.apiserver.memory import aclose, warning_values
 from flagger_py.local.apiserver.server import ApiServer
-from flagger_py.local.apiserver.status import Refused
+from flagger_py.local.apiserver.status import Refused, internal
+
+log = structlog.get_logger()
 
 MAX_BODY = 3 * 1024 * 1024
 """Bytes of a request: the limit of kube-apiserver."""
@@ -55,8 +59,14 @@ class _Edge:
             user = self._api.authenticate(incoming.headers.get("Authorization", ""))
         except Refused as refused:
             return _whole(refusal(refused))
-        answer = await self._api.handle(request, user)
-        return _whole(answer) if isinstance(answer, Answer) else await _stream(incoming, answer)
+        try:
+            answer = await self._api.handle(request, user)
+            return _whole(answer) if isinstance(answer, Answer) else await _stream(incoming, answer)
+        except ConnectionLost:
+            return _broken(incoming)
+        except Exception:  # the edge of a request's task: a bug of ours must not look like a refusal
+            log.exception("request_failed", method=incoming.method, path=incoming.path)
+            return _whole(refusal(internal("the embedded API server failed; its log has the traceback")))
 
 
 def _whole(answer: Answer) -> web.Response:
@@ -78,6 +88,13 @@ async def _stream(incoming: web.Request, answer: Streaming) -> web.StreamRespons
     finally:
         await aclose(answer.chunks)
     return response
+
+
+def _broken(incoming: web.Request) -> web.Response:
+    """Break the connection; the response is never sent."""
+    if incoming.transport is not None:
+        incoming.transport.abort()
+    return web.Response()
 
 
 def _warn(response: web.StreamResponse, answer: Answer | Streaming) -> None:

@@ -1,12 +1,13 @@
 """A `Transport` that calls the server in memory. Time-outs are those of the event loop, so it works on virtual time."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
 from flagger_py.kube.transport import Request, Response, Stream
 from flagger_py.local.apiserver.answers import Answer, Streaming
+from flagger_py.local.apiserver.faults import ConnectionLost
 from flagger_py.local.apiserver.users import User
 from flagger_py.objects.errors import Unreachable
 
@@ -24,27 +25,39 @@ class MemoryTransport:
 
     async def request(self, request: Request) -> Response:
         """Carry one request. Raises `Unreachable` where no answer comes in time."""
-        try:
+        with _no_answer(request):
             async with asyncio.timeout(request.timeout):
                 answer = await self._server.handle(request, self._user)
                 body = answer.body if isinstance(answer, Answer) else b"".join([chunk async for chunk in answer.chunks])
-        except TimeoutError as error:
-            raise Unreachable(f"{request.method} {request.path}: no answer within {request.timeout} s") from error
         return Response(answer.status, body, answer_headers(answer))
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[Stream]:
         """Open a stream; the time-out covers the wait for its headers only."""
-        try:
+        with _no_answer(request):
             async with asyncio.timeout(request.timeout):
                 answer = await self._server.handle(request, self._user)
-        except TimeoutError as error:
-            raise Unreachable(f"{request.method} {request.path}: no answer within {request.timeout} s") from error
         chunks = _whole(answer.body) if isinstance(answer, Answer) else answer.chunks
         try:
-            yield Stream(answer.status, answer_headers(answer), chunks)
+            yield Stream(answer.status, answer_headers(answer), _broken_is_unreachable(chunks, request))
         finally:
             await aclose(chunks)
+
+
+@contextmanager
+def _no_answer(request: Request) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise Unreachable(f"{request.method} {request.path}: no answer within {request.timeout} s") from error
+    except ConnectionLost as error:
+        raise Unreachable(f"{request.method} {request.path}: connection lost") from error
+
+
+async def _broken_is_unreachable(chunks: AsyncIterator[bytes], request: Request) -> AsyncIterator[bytes]:
+    with _no_answer(request):
+        async for chunk in chunks:
+            yield chunk
 
 
 async def _whole(body: bytes) -> AsyncIterator[bytes]:

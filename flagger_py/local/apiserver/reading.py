@@ -59,7 +59,7 @@ def list_objects(state: State, call: Call, kind: Kind) -> Answer:
         body = table(state, kind, page.items, page.version, call.query, page.token, page.remaining)
         return Answer(200, body, JSON, warnings=tuple(call.warnings))
     name, version = (kind.list_kind, kind.resource.api_version) if form is Form.OBJECT else (f"{Form.METADATA.value}List", "meta.k8s.io/v1")
-    items = (state.encode(kind, record) if form is Form.OBJECT else encode_metadata(record) for record in page.items)
+    items = (state.encode_item(kind, record) if form is Form.OBJECT else encode_metadata(record) for record in page.items)
     return Answer(200, list_body(name, version, items, page.version, page.token, page.remaining), warnings=tuple(call.warnings))
 
 

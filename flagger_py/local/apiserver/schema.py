@@ -27,6 +27,8 @@ class Node:
     items: "Node | None" = None
     keeps_unknown: bool = False
     is_nullable: bool = False
+    is_go: bool = False
+    """Part of a built-in kind, whose objects are Go structs."""
     drops_zero: bool = False
     default: Any = NO_DEFAULT
     has_defaults: bool = False
@@ -76,6 +78,7 @@ class Compiler:
             items=self.compile(raw["items"]) if "items" in raw else None,
             keeps_unknown=bool(raw.get("x-kubernetes-preserve-unknown-fields")),
             is_nullable=bool(raw.get("nullable")) and not self._go_types,
+            is_go=self._go_types,
             default=raw.get("default", NO_DEFAULT),
             list_type=raw.get("x-kubernetes-list-type", ""),
             list_keys=tuple(raw.get("x-kubernetes-list-map-keys", ())),

@@ -98,11 +98,7 @@ def _field_test(kind: Kind, text: str) -> Test:
 def _field_term(kind: Kind, term: str) -> Test:
     left, operator, right = _split(term)
     if left not in {"metadata.name", "metadata.namespace", *kind.selectable}:
-        qualified = f'"{kind.resource.group}/{kind.resource.version}, Kind={kind.resource.kind}"'
-        raise bad_request(
-            f'Unable to find {qualified.replace(chr(34) + "/", chr(34))} that match label selector "", '
-            f'field selector "{term}": field label not supported: {left}'
-        )
+        raise bad_request(f"field label not supported: {left}")
     path = left.split(".")
     wanted = operator != "!="
     return lambda manifest: (_text(manifest, path) == right) is wanted

@@ -19,9 +19,24 @@ from flagger_py.local.apiserver.builtin_kinds import built_in_kinds
 from flagger_py.local.apiserver.calls import Call, understand
 from flagger_py.local.apiserver.controllers import Controllers
 from flagger_py.local.apiserver.definitions import Definitions
+from flagger_py.local.apiserver.faults import (
+    ConnectionLost,
+    CutWatch,
+    DropConnection,
+    Effect,
+    Faults,
+    LoseReply,
+    NoAnswer,
+    Refuse,
+    Slow,
+    never,
+    refused,
+    with_cut,
+)
 from flagger_py.local.apiserver.memory import MemoryTransport
 from flagger_py.local.apiserver.rbac import Authorizer
 from flagger_py.local.apiserver.registry import Registry
+from flagger_py.local.apiserver.request_log import RequestLog
 from flagger_py.local.apiserver.routing import Router
 from flagger_py.local.apiserver.state import State, utc_now
 from flagger_py.local.apiserver.status import Refused
@@ -63,6 +78,8 @@ class ApiServer:
         self._controllers = Controllers(self.state)
         self.load(bootstrap_manifests())
         self._controllers.settle()
+        self.faults = Faults()
+        self.log = RequestLog(now)
 
     async def run(self) -> None:
         """Collect garbage and finish deletions until cancelled."""
@@ -108,17 +125,44 @@ class ApiServer:
         }
 
     async def handle(self, request: Request, user: User) -> Answer | Streaming:
-        """Answer one request; whatever is refused comes back as an answer too."""
+        """Answer one request; whatever is refused comes back as an answer too. Raises `ConnectionLost` where a fault says so."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         await asyncio.sleep(0)  # other tasks run between two requests, as they do behind a socket
-        return self.respond(understand(request, headers, user))
+        call = understand(request, headers, user)
+        try:
+            answer = await self._answer(call, self.faults.effect_on(call))
+        except ConnectionLost:
+            self.log.add(call, None)
+            raise
+        self.log.add(call, answer)
+        return answer
+
+    async def _answer(self, call: Call, effect: Effect | None) -> Answer | Streaming:
+        match effect:
+            case None:
+                return self.respond(call)
+            case Refuse():
+                return refused(effect)
+            case NoAnswer():
+                await never()
+                raise ConnectionLost
+            case DropConnection():
+                raise ConnectionLost
+            case LoseReply():
+                self.respond(call)
+                raise ConnectionLost
+            case Slow(seconds):
+                await asyncio.sleep(seconds)
+                return self.respond(call)
+            case CutWatch():
+                return with_cut(self.respond(call), effect)
 
     def respond(self, call: Call) -> Answer | Streaming:
         """Answer one call at once."""
         try:
             return self._router.route(call)
-        except Refused as refused:
-            return refusal(refused, call.warnings)
+        except Refused as error:
+            return refusal(error, call.warnings)
 
     def load(self, manifests: Iterable[Manifest]) -> None:
         """Create objects as an administrator, in order (CRDs first). Raises `Refused` where one is not taken."""

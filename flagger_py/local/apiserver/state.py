@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from flagger_py.local.apiserver.encoding import encode
+from flagger_py.local.apiserver.encoding import encode, encode_item
 from flagger_py.local.apiserver.kinds import Kind
 from flagger_py.local.apiserver.registry import Registry
 from flagger_py.local.apiserver.status import not_found
@@ -54,12 +54,16 @@ class State:
 
     def put(self, kind: Kind, key: Key, manifest: Manifest) -> Record:
         """Store an object that was written in a kind's version, in the stored version."""
-        manifest["apiVersion"] = stored_api_version(kind)
-        return self.store.put(self.collection(kind), key, manifest, self.registry.schema(kind))
+        typed = {"kind": kind.resource.kind, "apiVersion": stored_api_version(kind)}
+        return self.store.put(self.collection(kind), key, typed | manifest | typed, self.registry.schema(kind))
 
     def encode(self, kind: Kind, record: Record) -> bytes:
         """The object's JSON in a kind's version, as its schema of today shows it."""
         return encode(kind, record, self.registry.schema(kind))
+
+    def encode_item(self, kind: Kind, record: Record) -> bytes:
+        """The object's JSON as an item of a list."""
+        return encode_item(kind, record, self.registry.schema(kind))
 
 
 def stored_api_version(kind: Kind) -> str:

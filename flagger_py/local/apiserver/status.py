@@ -117,6 +117,18 @@ def conflict(subject: Subject, why: str = "") -> Refused:
     return Refused(409, "Conflict", f'Operation cannot be fulfilled on {subject.resource} "{subject.name}": {why}', subject.details)
 
 
+def conflict_of_managers(conflicts: list[tuple[str, str]]) -> Refused:
+    """The 409 of a server-side apply: each conflict is a manager and a field."""
+    causes = [{"reason": "FieldManagerConflict", "message": f"conflict with {manager}", "field": field} for manager, field in conflicts]
+    managers = list(dict.fromkeys(manager for manager, _ in conflicts))
+    fields = {manager: [field for other, field in conflicts if other == manager] for manager in managers}
+    if len(conflicts) == 1:
+        text = f"conflict with {managers[0]}: {conflicts[0][1]}"
+        return Refused(409, "Conflict", f"Apply failed with 1 conflict: {text}", {"causes": causes})
+    listed = "\n".join(f"conflicts with {manager}:\n" + "\n".join(f"- {field}" for field in fields[manager]) for manager in managers)
+    return Refused(409, "Conflict", f"Apply failed with {len(conflicts)} conflicts: {listed}", {"causes": causes})
+
+
 def invalid(subject: Subject, errors: list[FieldError]) -> Refused:
     qualified = f"{subject.kind}.{subject.group}" if subject.group else subject.kind
     listed = str(errors[0]) if len(errors) == 1 else f"[{', '.join(map(str, errors))}]"

@@ -19,6 +19,8 @@ class Strategy:
     """Whether `metadata.generation` counts changes of the specification."""
     answers_deleted_object: ClassVar[bool] = False
     """Whether a delete answers the object instead of a Status."""
+    deletion_finalizers: ClassVar[tuple[str, ...]] = ()
+    """Finalizers that the server adds when a deletion begins."""
     name_errors: Callable[[str], list[str]] = staticmethod(subdomain_errors)
 
     def set_defaults(self, new: Manifest) -> None:
@@ -51,6 +53,11 @@ class Strategy:
         """All complaints about an object; `old` is what an update replaces."""
         del new, old
         return []
+
+    def unowned(self, new: Manifest) -> frozenset[tuple[str, ...]]:
+        """Fields that the server gave a new object, which are nobody's in `managedFields`."""
+        del new
+        return frozenset()
 
     def warnings(self, new: Manifest) -> list[str]:
         """What the server remarks about an object that it takes."""

@@ -1,12 +1,16 @@
 """Custom objects judged by their schema: jsonschema finds what is wrong, and each finding is said in the words of kube-apiserver."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import jsonschema_rs
+import orjson
 
+from flagger_py.local.apiserver.cel_rules import RuleSet
+from flagger_py.local.apiserver.field_sets import item_key
 from flagger_py.local.apiserver.fields import Schema
 from flagger_py.local.apiserver.schema import Node
-from flagger_py.local.apiserver.status import FieldError, invalid_value, not_supported, required, too_long, type_invalid
+from flagger_py.local.apiserver.status import FieldError, duplicate_value, invalid_value, not_supported, required, too_long, type_invalid
 from flagger_py.objects.resource import Manifest
 
 _KEYWORDS: Final = (
@@ -30,17 +34,72 @@ class SchemaValidator:
 
     def __init__(self, schema: Node) -> None:
         self._schema = schema
+        self._rules = RuleSet(schema)
         self._validator = jsonschema_rs.Draft4Validator(_plain({**schema.raw, "type": "object"}, is_object=True))
+
+    @property
+    def unsupported_rules(self) -> list[str]:
+        """Rules that the CEL library cannot compile, with the reason; they are not checked."""
+        return self._rules.unsupported
 
     def errors(self, new: Manifest, old: Manifest | None) -> list[FieldError]:
         """All complaints; unchanged invalid values of an update are tolerated (ratcheting)."""
-        found: list[FieldError] = []
-        for error in self._validator.iter_errors(new):
-            found += _complaints(error)
-        del old
+        content = {name: value for name, value in new.items() if name != "metadata"}
+        found = [
+            complaint
+            for error in _one_per_string(self._validator.iter_errors(content))
+            if old is None or not _is_unchanged(old, error)
+            for complaint in _complaints(error)
+        ]
+        found += list_errors(content, self._schema, "")
         if any(error.reason in _BLOCKING for error in found):
-            found.append(_NOT_CHECKED)
-        return found
+            return [*found, _NOT_CHECKED]
+        return [*found, *self._rules.errors(new, old)]
+
+
+def list_errors(value: Any, node: Node, field: str) -> list[FieldError]:
+    """Items that a keyed list or a set has twice."""
+    errors: list[FieldError] = []
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if (child := node.child(name)) is not None:
+                errors += list_errors(item, child, f"{field}.{name}" if field else name)
+    elif isinstance(value, list) and node.items is not None:
+        seen: set[str] = set()
+        for index, item in enumerate(value):
+            key = item_key(item, node) if node.list_type in {"map", "set"} else ""
+            if key and key in seen:
+                errors.append(duplicate_value(f"{field}[{index}]", orjson.loads(key.partition(":")[2])))
+            seen.add(key)
+            errors += list_errors(item, node.items, f"{field}[{index}]")
+    return errors
+
+
+def _one_per_string(errors: Iterable[jsonschema_rs.ValidationError]) -> list[jsonschema_rs.ValidationError]:
+    """Of several complaints about the length and pattern of a string only the first, as kube-apiserver says them."""
+    rank = {"maxLength": 0, "minLength": 1, "pattern": 2}
+    ordered = sorted(errors, key=lambda error: rank.get(error.kind.name, -1))
+    said: set[tuple[str | int, ...]] = set()
+    kept = []
+    for error in ordered:
+        path = tuple(error.instance_path)
+        if error.kind.name in rank and path in said:
+            continue
+        if error.kind.name in rank:
+            said.add(path)
+        kept.append(error)
+    return sorted(kept, key=lambda error: [str(part) for part in error.instance_path])
+
+
+def _is_unchanged(old: Manifest, error: jsonschema_rs.ValidationError) -> bool:
+    """Whether the value that is complained about stood there before; kube-apiserver tolerates that in an update."""
+    value: Any = old
+    for part in error.instance_path:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return bool(value == error.instance) and bool(error.instance_path)
 
 
 def _plain(schema: Schema, *, is_object: bool = False) -> Schema:
@@ -75,7 +134,11 @@ def _complaints(error: jsonschema_rs.ValidationError) -> list[FieldError]:
             return [required(_field([*error.instance_path, rule["property"]]))]
         case "type":
             wanted, came = ",".join(one for one in rule["types"] if one != "null"), _type_name(value)
-            return [type_invalid(field, came, f'{field or "<nil>"} in body must be of type {wanted}: "{came}"')]
+            complaint = type_invalid(field, came, f'{field or "<nil>"} in body must be of type {wanted}: "{came}"')
+            if (wanted, came) != ("integer", "number"):
+                return [complaint]
+            again = f'Invalid value: "": Checked value must be of type integer (default format) in {field}'
+            return [complaint, FieldError("<nil>", "FieldValueInvalid", again)]
         case "enum":
             return [not_supported(field, value, [one for one in rule["options"] if one is not None])]
         case "maxLength":

@@ -32,6 +32,9 @@ from flagger_py.local.apiserver.status import (
 from flagger_py.local.apiserver.store import Key, Record
 from flagger_py.objects.resource import Manifest
 
+Track = Callable[[Manifest, Manifest | None], list[dict[str, Any]]]
+"""Makes the managed fields of the new manifest that replaces an old one."""
+
 Change = Callable[[Manifest, Record], Manifest]
 """Makes the new manifest from a copy of the old one, which may be changed, and its record."""
 
@@ -52,7 +55,7 @@ class Writer:
         record = self.create_from(decode_object(self.call, self.kind))
         return one(self.state, self.kind, record, form, self.call, 201)
 
-    def create_from(self, new: Manifest) -> Record:
+    def create_from(self, new: Manifest, *, track: Track | None = None) -> Record:
         """Create a decoded object."""
         self._check_namespace(new)
         metadata = new["metadata"]
@@ -63,10 +66,11 @@ class Writer:
         self.kind.strategy.prepare_create(new)
         new["metadata"] |= {"generation": 1} if self.kind.strategy.has_generation else {}
         key = self._key(metadata["name"])
+        self._check_kind(new)
         self._validate(new, None)
         if key in self.state.collection(self.kind).records:
             raise already_exists(self.kind.subject(metadata["name"]))
-        self._track(new, None)
+        self._track(new, None, track)
         return self._store(key, new)
 
     def update(self) -> Answer:
@@ -85,21 +89,22 @@ class Writer:
         self._check_identity(new, record)
         return one(self.state, self.kind, self.replace(record, new), form, self.call)
 
-    def change(self, change: Change) -> Record:
+    def change(self, change: Change, *, track: Track | None = None) -> Record:
         """Replace the object by what `change` makes of it. Raises 404, 409 and 422."""
         record = self.state.record(self.kind, self._key(self.call.target.name))
         old = read(self.kind, record, self.state.registry.schema(self.kind))
         new = change(old, record)
-        return self.replace(record, new)
+        return self.replace(record, new, track=track)
 
-    def replace(self, record: Record, new: Manifest) -> Record:
+    def replace(self, record: Record, new: Manifest, *, track: Track | None = None) -> Record:
         """Store a new state of an existing object; the same state is no write."""
         old = read(self.kind, record, self.state.registry.schema(self.kind))
         self._check_version(new, record)
         _keep_server_metadata(new, old)
         self._prepare(new, old)
+        self._check_kind(new)
         self._validate(new, old)
-        self._track(new, old)
+        self._track(new, old, track)
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         if new == old:
             return record
@@ -112,8 +117,8 @@ class Writer:
             return
         if self.call.target.subresource:
             strategy.prepare_subresource(new, old)
-            return
-        strategy.prepare_update(new, old)
+        else:
+            strategy.prepare_update(new, old)
         if strategy.has_generation and strategy.is_new_generation(new, old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
@@ -179,6 +184,13 @@ class Writer:
         if given != str(record.version):
             raise conflict(self.kind.subject(self.call.target.name))
 
+    def _check_kind(self, new: Manifest) -> None:
+        """The body of a custom object may not claim another kind; for built-in ones decoding has refused it."""
+        wanted, given = self.kind.resource.kind, new.get("kind", self.kind.resource.kind)
+        if given != wanted:
+            subject = Subject(self.kind.resource.group, self.kind.resource.plural, given, new["metadata"].get("name", ""))
+            raise invalid(subject, [invalid_value("kind", given, f"must be {wanted}")])
+
     def _validate(self, new: Manifest, old: Manifest | None) -> None:
         metadata = new["metadata"]
         errors = _changed_identity(metadata, old)
@@ -192,8 +204,8 @@ class Writer:
             raise invalid(self.kind.subject(metadata.get("name", "")), errors)
         self.call.warnings.extend(self.kind.strategy.warnings(new))
 
-    def _track(self, new: Manifest, old: Manifest | None) -> None:
-        entries = tracked(new, old, self.kind, self.call, self.state.timestamp())
+    def _track(self, new: Manifest, old: Manifest | None, track: Track | None) -> None:
+        entries = track(new, old) if track else tracked(new, old, self.kind, self.call, self.state.timestamp())
         if entries:
             new["metadata"]["managedFields"] = entries
         else:

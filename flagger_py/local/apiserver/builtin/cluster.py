@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from flagger_py.local.apiserver.definitions import CLEANUP, pending_status
+from flagger_py.local.apiserver.definitions import CLEANUP, pending_status, unsupported_rules
 from flagger_py.local.apiserver.names import label_errors, path_segment_errors
 from flagger_py.local.apiserver.status import FieldError, invalid_value, not_supported, required
 from flagger_py.local.apiserver.strategy import Strategy, keep_field
@@ -68,6 +68,10 @@ class EventStrategy(Strategy):
             new.setdefault(name, None)
         for name in ("reportingComponent", "reportingInstance"):
             new.setdefault(name, "")
+
+    def unowned(self, new: Manifest) -> frozenset[tuple[str, ...]]:
+        names = ("firstTimestamp", "lastTimestamp", "eventTime", "reportingComponent", "reportingInstance")
+        return frozenset((f"f:{name}",) for name in names if not new.get(name))
 
     def validate(self, new: Manifest, old: Manifest | None) -> list[FieldError]:
         about, own = new.get("involvedObject", {}).get("namespace", ""), new["metadata"]["namespace"]
@@ -151,6 +155,7 @@ class DefinitionStrategy(Strategy):
     """CustomResourceDefinitions; what they define is served by `definitions.Definitions`."""
 
     has_generation = True
+    deletion_finalizers = (CLEANUP,)
 
     def set_defaults(self, new: Manifest) -> None:
         names = new["spec"].setdefault("names", {})
@@ -160,7 +165,6 @@ class DefinitionStrategy(Strategy):
 
     def prepare_create(self, new: Manifest) -> None:
         new["status"] = pending_status(new)
-        new["metadata"]["finalizers"] = [*new["metadata"].get("finalizers", []), CLEANUP]
 
     def validate(self, new: Manifest, old: Manifest | None) -> list[FieldError]:
         spec, name = new["spec"], new["metadata"].get("name", "")
@@ -180,6 +184,9 @@ class DefinitionStrategy(Strategy):
                 if new_value != old_value
             ]
         return errors
+
+    def warnings(self, new: Manifest) -> list[str]:
+        return unsupported_rules(new)
 
 
 def _version_errors(versions: list[dict[str, Any]]) -> list[FieldError]:

@@ -27,8 +27,11 @@ class PodStrategy(Strategy):
     answers_deleted_object = True
 
     def set_defaults(self, new: Manifest) -> None:
-        default_pod_spec(new.get("spec", {}))
-        new.get("spec", {}).setdefault("enableServiceLinks", True)
+        spec = new.setdefault("spec", {})
+        default_pod_spec(spec)
+        spec.setdefault("enableServiceLinks", True)
+        for container in containers(spec):
+            _request_limits(container["resources"])
 
     def prepare_create(self, new: Manifest) -> None:
         new["status"] = {"phase": "Pending", "qosClass": _quality(new.get("spec", {}))}
@@ -63,15 +66,18 @@ def default_template(template: dict[str, Any]) -> None:
 def default_pod_spec(spec: dict[str, Any]) -> None:
     for container in containers(spec):
         container.setdefault("imagePullPolicy", "Always" if _is_moving(container.get("image", "")) else "IfNotPresent")
-        resources = container["resources"]
-        for name, limit in resources.get("limits", {}).items():
-            if name not in resources.get("requests", {}):
-                resources.setdefault("requests", {})[name] = limit
     for volume in spec.get("volumes", []):
         if not any(name != "name" for name in volume):
             volume["emptyDir"] = {}
     if account := spec.get("serviceAccountName") or spec.get("serviceAccount"):
         spec |= {"serviceAccountName": account, "serviceAccount": account}
+
+
+def _request_limits(resources: dict[str, Any]) -> None:
+    """What a pod may use at most it also requests, unless it says otherwise. Pod templates are left as they are."""
+    for name, limit in resources.get("limits", {}).items():
+        if name not in resources.get("requests", {}):
+            resources.setdefault("requests", {})[name] = limit
 
 
 def containers(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:

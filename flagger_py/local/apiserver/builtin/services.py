@@ -80,7 +80,11 @@ class ServiceStrategy(Strategy):
         if needs_ports and not spec.get("ports"):
             errors.append(required("spec.ports"))
         errors += _port_errors(spec.get("ports", []))
-        return errors or self._address_errors(new, old)
+        return errors or [*self._address_errors(new, old), *self._node_port_errors(new)]
+
+    def unowned(self, new: Manifest) -> frozenset[tuple[str, ...]]:
+        given = ["clusterIPs", "ipFamilies", "ipFamilyPolicy"] + (["clusterIP"] if new["spec"].get("clusterIP") != "None" else [])
+        return frozenset(("f:spec", f"f:{name}") for name in given)
 
     def _complete(self, spec: dict[str, Any]) -> None:
         if spec["type"] not in _TYPES or spec["type"] == "ExternalName":
@@ -110,6 +114,16 @@ class ServiceStrategy(Strategy):
 
     def _taken(self) -> set[str]:
         return {record.manifest["spec"].get("clusterIP", "") for record in self._stored()}
+
+    def _node_port_errors(self, new: Manifest) -> list[FieldError]:
+        uid = new["metadata"].get("uid")
+        others = (record.manifest for record in self._stored() if record.manifest["metadata"]["uid"] != uid)
+        taken = {port["nodePort"] for other in others for port in other["spec"].get("ports", []) if "nodePort" in port}
+        return [
+            invalid_value(f"spec.ports[{index}].nodePort", port["nodePort"], "provided port is already allocated")
+            for index, port in enumerate(new["spec"].get("ports", []))
+            if port.get("nodePort") in taken
+        ]
 
     def _address_errors(self, new: Manifest, old: Manifest | None) -> list[FieldError]:
         spec = new["spec"]
@@ -169,6 +183,7 @@ def _same_port_errors(ports: list[dict[str, Any]]) -> list[FieldError]:
     for index, port in enumerate(ports):
         key = (port.get("protocol"), port.get("port"))
         if key in seen:
-            errors.append(duplicate_value(f"spec.ports[{index}]", {"port": key[1], "protocol": key[0]}))
+            same = {"Name": "", "Protocol": key[0], "AppProtocol": None, "Port": key[1], "TargetPort": 0, "NodePort": 0}
+            errors.append(duplicate_value(f"spec.ports[{index}]", same))
         seen.add(key)
     return errors
