@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flagger_py.api.canary import Canary
-from flagger_py.api.service import Service
+from flagger_py.api.service import CorsPolicy, Service
 from flagger_py.rollout.traffic import Traffic
 from flagger_py.routers.backends import Backends, service_of
 from flagger_py.routers.branches import Branch, analysis_of, branches
@@ -16,6 +16,7 @@ from flagger_py.routers.refusal import refusal
 
 Rule = dict[str, Any]
 
+_DAYS = re.compile(r"([0-9]+)d")
 _MANAGED = frozenset({"match", "rewrite", "timeout", "retries", "corsPolicy", "headers", "route", "mirror", "mirrorPercentage"})
 
 
@@ -94,9 +95,16 @@ def _service_fields(service: Service) -> dict[str, Any]:
         "rewrite": {"uri": rewrite.uri, "authority": rewrite.authority} if rewrite else {},
         "timeout": service.timeout,
         "retries": {"attempts": retries.attempts, "perTryTimeout": retries.per_try_timeout, "retryOn": retries.retry_on} if retries else {},
-        "corsPolicy": service.cors_policy.to_manifest() if service.cors_policy else {},
+        "corsPolicy": _cors(service.cors_policy) if service.cors_policy else {},
     }
     return {key: without_empty(value) for key, value in fields.items()}
+
+
+def _cors(policy: CorsPolicy) -> dict[str, Any]:
+    """As it is said; Istio knows no days, which the Gateway API's router understands (seen on Istio 1.31's definitions)."""
+    said = policy.to_manifest()
+    days = _DAYS.fullmatch(policy.max_age)
+    return {**said, "maxAge": f"{24 * int(days[1])}h"} if days else said
 
 
 def _headers(service: Service, set_cookie: str) -> dict[str, Any]:

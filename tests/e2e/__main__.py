@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from tests.e2e import namespace
+from tests.e2e import crds, namespace
 from tests.e2e.binaries import CONTROL_PLANE, CannotBuild, build, cache_folder
 from tests.e2e.controlplane import ControlPlane, control_plane
 from tests.e2e.processes import HasEnded
@@ -25,17 +25,19 @@ def main(arguments: Sequence[str]) -> int:
     """Builds happen outside of the namespace: nothing inside reaches a registry."""
     try:
         build(CONTROL_PLANE)
+        definitions = crds.of_everything()
         if not namespace.is_inside():
             namespace.enter("tests.e2e", arguments)
         namespace.set_up()
-        return asyncio.run(_run(list(arguments), _new_folder()))
+        return asyncio.run(_run(list(arguments), _new_folder(), definitions))
     except (CannotBuild, HasEnded) as error:
         print(f"the end-to-end suite cannot run here: {error}", file=sys.stderr)
         return CANNOT_RUN
 
 
-async def _run(arguments: list[str], folder: Path) -> int:
+async def _run(arguments: list[str], folder: Path, definitions: str) -> int:
     async with control_plane(build(CONTROL_PLANE), folder) as plane:
+        await asyncio.to_thread(crds.install, plane.binaries["kubectl"], plane.kubeconfig(), definitions)
         code = await _command(_command_line(arguments), plane)
     if code:
         print(f"logs, audit log and dumps: {folder}", file=sys.stderr)
@@ -45,7 +47,7 @@ async def _run(arguments: list[str], folder: Path) -> int:
 def _command_line(arguments: list[str]) -> list[str]:
     if arguments[:1] == ["exec"]:
         return arguments[1:]
-    return [sys.executable, "-m", "pytest", "tests/e2e", *arguments]
+    return [sys.executable, "-m", "pytest", *(arguments or ["tests/e2e"])]
 
 
 async def _command(command: list[str], plane: ControlPlane) -> int:

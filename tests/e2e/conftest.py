@@ -1,0 +1,50 @@
+"""What the end-to-end tests share: the servers that `python -m tests.e2e` has started, and a namespace for each test."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from flagger_py.kube.client import Client
+from flagger_py.kube.cluster import Cluster
+from flagger_py.kube.retry import RetryPolicy
+from flagger_py.kube.session import open_transport
+from flagger_py.kube.transport import Transport
+from flagger_py.local.resources import NAMESPACE
+from tests.e2e.namespace import is_inside
+
+
+@pytest.fixture(scope="session")
+def run_folder() -> Path:
+    """Where this run keeps logs, keys and kubeconfigs."""
+    if not is_inside():
+        pytest.exit("the end-to-end tests need their servers: run `make e2e` (or `python -m tests.e2e -- FILE`)", returncode=3)
+    return Path(os.environ["FLAGGER_PY_E2E_FOLDER"])
+
+
+@pytest.fixture
+async def transport(run_folder: Path) -> AsyncIterator[Transport]:
+    async with open_transport(str(run_folder / "kubeconfig-admin"), identity="test") as transport:
+        yield transport
+
+
+@pytest.fixture
+def client(transport: Transport) -> Client:
+    """An administrator. A fresh CRD answers 429 for some seconds, so it is patient."""
+    return Client(transport, field_manager="test", retries=RetryPolicy(throttled=20))
+
+
+@pytest.fixture
+async def cluster(client: Client) -> AsyncIterator[Cluster]:
+    async with Cluster(client) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def namespace(client: Client) -> str:
+    """An empty namespace; it stays, for who looks into a failure."""
+    name = f"t{uuid.uuid4().hex[:10]}"
+    await client.create(NAMESPACE, {"metadata": {"name": name}})
+    return name
