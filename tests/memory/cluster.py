@@ -35,24 +35,7 @@ NAMESPACE = "test"
 def crds() -> list[Manifest]:
     """Ours, and those of the routers."""
     files = [*sorted((ROOT / "deploy/crds").glob("*.flagger.app.yaml")), *sorted((ROOT / "flagger_py/local/crds").glob("*.yaml"))]
-    found = [manifest for file in files for manifest in yaml.safe_load_all(file.read_text()) if manifest]
-    if not any(m["spec"]["names"]["plural"] == "httproutes" for m in found):
-        found.append(yaml.safe_load("""
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: httproutes.gateway.networking.k8s.io}
-spec:
-  group: gateway.networking.k8s.io
-  names: {kind: HTTPRoute, plural: httproutes, singular: httproute, listKind: HTTPRouteList}
-  scope: Namespaced
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    subresources: {status: {}}
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-"""))
-    return found
+    return [manifest for file in files for manifest in yaml.safe_load_all(file.read_text()) if manifest]
 
 
 def deployment(image: str = "web:1", name: str = "web", **spec: Any) -> Manifest:
@@ -176,7 +159,7 @@ async def memory_cluster() -> AsyncIterator[MemoryCluster]:
     cluster = MemoryCluster(server, transport, Client(transport, jitter=lambda: 0.5))
     async with asyncio.TaskGroup() as group:
         tasks = [
-            *([group.create_task(server.run(), name="garbage collector")] if hasattr(server, "run") else []),
+            group.create_task(server.run(), name="garbage collector"),
             group.create_task(_run_deployments(cluster), name="kubelet"),
             group.create_task(_accept_routes(cluster), name="gateway"),
         ]
