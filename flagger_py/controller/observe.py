@@ -41,6 +41,7 @@ class Situation:
 
     plan: Plan
     answers: Mapping[QuestionKey, Answer] = field(default_factory=dict)
+    asking: frozenset[QuestionKey] = frozenset()
     failures: tuple[Fault, ...] = ()
     may_start: bool = True
     frozen: bool = False
@@ -67,6 +68,7 @@ async def _observe(canary: Canary, ports: Ports, situation: Situation) -> World:
         routes=await _routes(canary, ports),
         first_contact=await _first_contact(canary, ports, target, primary),
         answers=situation.answers,
+        asking=situation.asking,
         failures=situation.failures,
         may_start=situation.may_start,
         frozen=situation.frozen,

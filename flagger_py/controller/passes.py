@@ -12,6 +12,7 @@ from flagger_py.api.status import CanaryStatus, ConditionType
 from flagger_py.controller.admission import Admission, second_owner
 from flagger_py.controller.apply import EffectFailed, apply
 from flagger_py.controller.clock import Clock
+from flagger_py.controller.dry_run import NotedObjects
 from flagger_py.controller.fleet import Fleet
 from flagger_py.controller.observe import Situation, observe
 from flagger_py.controller.ports import Ports, Settings, open_ports
@@ -90,7 +91,7 @@ class PassRunner:
         world = await self._world(ref, canary, faults, memory)
         decision = decide(world, self.clock.now())
         if self.observe_only:
-            _list_writes(canary, decision)
+            await self._list_writes(manifest, canary, decision, memory)
             return PassResult()
         try:
             canary = await self._store(manifest, canary, decision, memory)
@@ -134,7 +135,8 @@ class PassRunner:
         plan = plan_of(canary, minimum_interval=self.admission.minimum_interval, capabilities=capabilities)
         if ports is None or plan.suspended:
             return World(canary=canary, plan=plan, faults=faults)
-        situation = Situation(plan, memory.questions.answers, memory.failures, may_start=self._may_start(ref), frozen=self.frozen)
+        questions, may_start = memory.questions, self._may_start(ref)
+        situation = Situation(plan, questions.answers, questions.asking, memory.failures, may_start=may_start, frozen=self.frozen)
         return await observe(canary, ports, situation)
 
     def _may_start(self, ref: Ref) -> bool:
@@ -168,19 +170,20 @@ class PassRunner:
                 return (error.fault,)
         return ()
 
+    async def _list_writes(self, manifest: Manifest, canary: Canary, decision: Decision, memory: Memory) -> None:
+        """What `-observe-only` shows: the writes of this pass, none of which is sent."""
+        noted = NotedObjects(memory.objects)
+        if decision.status is not canary.status:
+            await write_status(noted, manifest, decision.status)
+        if memory.ports:
+            ports = open_ports(canary, noted, self.settings)
+            for effect in decision.effects:
+                try:
+                    await apply(effect, canary, ports)
+                except (EffectFailed, TargetMoved) as error:
+                    noted.writes.append(f"{type(effect).__name__} would fail: {error}")
+        log.info("would_write", phase=decision.status.phase.value, writes=noted.writes, reason=decision.reason)
+
 
 def _unrecorded(_: Ref) -> None:
     """Changes of a Canary wake its own task anyway."""
-
-
-def _list_writes(canary: Canary, decision: Decision) -> None:
-    """What `-observe-only` shows."""
-    name = f"{canary.metadata.name}.{canary.namespace}"
-    writes_status = decision.status is not canary.status
-    log.info(
-        "would_write",
-        canary=name,
-        status=decision.status.phase.value if writes_status else "",
-        effects=[str(effect) for effect in decision.effects],
-        reason=decision.reason,
-    )

@@ -35,6 +35,11 @@ class Questions:
         self._wake = wake
         self._open: dict[QuestionKey, asyncio.Task[None]] = {}
 
+    @property
+    def asking(self) -> frozenset[QuestionKey]:
+        """The questions that are under way."""
+        return frozenset(self._open)
+
     def follow(self, decision: Decision, canary: Canary, objects: Objects) -> None:
         """Drop what the decision no longer looks at, and ask what it asks and nobody is asking yet."""
         for key in [key for key in self.answers if key not in decision.consulted]:

@@ -5,67 +5,89 @@ No run is started because a hash has another form, and no revision is taken as p
 
 from typing import Final
 
+from flagger_py.api.effective import TOTAL_WEIGHT
 from flagger_py.api.rollout_record import DesiredRoutes
 from flagger_py.api.status import Phase
 from flagger_py.rollout.effects import Adopt
 from flagger_py.rollout.traffic import ALL_PRIMARY, Routes
-from flagger_py.rollout.turn import UNKNOWN_REVISION, Turn
+from flagger_py.rollout.turn import RUN_PHASES, UNKNOWN_REVISION, Turn
 
-RUNNING: Final = frozenset({Phase.PROGRESSING, Phase.WAITING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
+_TARGET_HAS_RUN: Final = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.FAILED})
+"""The target as it is counts as the revision of the run, though the primary does not carry it. In Promoting the primary has the run's."""
 
 
 def adopt(turn: Turn) -> None:
     """Write the record that the status lacks; the next pass goes on from it."""
-    if turn.world.target is None or (turn.primary is None and turn.phase in RUNNING):
-        turn.hold("a rollout of Flagger cannot be taken over while its target or primary is missing")
+    if obstacle := _obstacle(turn):
+        turn.hold(f"not taken over from Flagger yet: {obstacle}")
+        turn.retry = True
         return
     matches = turn.world.first_contact is not None and turn.world.first_contact.matches_target
-    carried = turn.target.revision if matches else UNKNOWN_REVISION
-    digest = turn.world.configs.digest
     stored_configs = turn.status.tracked_configs
-    turn.record_revision(promoted_revision=carried, promoted_configs=digest if matches else UNKNOWN_REVISION)
-    match turn.phase:
-        case Phase.NONE | Phase.INITIALIZING:
-            _restored_or_initialising(turn, carried)
-        case Phase.INITIALIZED | Phase.SUCCEEDED | Phase.WAITING if not matches:
-            turn.update(revision=UNKNOWN_REVISION)
-            turn.set_status(tracked_configs=stored_configs)
-        case Phase.PROGRESSING | Phase.WAITING_PROMOTION | Phase.PROMOTING | Phase.FINALISING:
-            _continue_run(turn)
-        case Phase.FAILED if turn.status.canary_weight == 100:
-            turn.update(serving_canary=True)
-        case _:
-            pass
+    turn.record_revision()
+    _take_configs(turn, stored_configs)
+    carried = turn.record.revision if matches else UNKNOWN_REVISION
+    turn.update(promoted_revision=carried, promoted_configs=_carried_configs(turn, matches=matches))
+    if turn.phase not in _TARGET_HAS_RUN:
+        turn.update(revision=carried)  # a different target is a run of its own later, never silently promoted
+    if turn.phase is Phase.NONE:
+        turn.enter(Phase.INITIALIZING)
     _take_routes(turn)
+    if turn.phase in RUN_PHASES:
+        _continue_run(turn)
     turn.do(Adopt())
     turn.hold("taken over from Flagger")
 
 
-def _restored_or_initialising(turn: Turn, carried: str) -> None:
-    """An existing primary is the promoted revision; a different target is a run of its own later, never silently promoted."""
-    turn.update(revision=carried)
-    if turn.phase is Phase.NONE:
-        turn.enter(Phase.INITIALIZING)
+def _obstacle(turn: Turn) -> str:
+    """Why it cannot be said yet what is there; empty where it can."""
+    if turn.world.target is None:
+        return "the target does not exist"
+    if turn.primary is None and turn.phase in (*RUN_PHASES, Phase.WAITING):
+        return "a rollout is under way, and its primary does not exist"
+    return ""
 
 
-def _continue_run(turn: Turn) -> None:
-    since = turn.status.last_transition_time or turn.now
-    carries_new = turn.phase in (Phase.PROMOTING, Phase.FINALISING)
-    turn.update(
-        started_at=since,
-        run=turn.new_run_id(since),
-        step=1 if turn.status.canary_weight or turn.status.iterations else 0,
-        step_started_at=since,
-        pre_rollout=bool(turn.status.canary_weight or turn.status.iterations),
-        promoting=carries_new,
-    )
-    if carries_new:
-        turn.update(promoted_revision=turn.target.revision, promoted_configs=turn.world.configs.digest)
+def _is_canary_serving(turn: Turn) -> bool:
+    """After a failed promotion (workloads:ST-11)."""
+    return turn.phase is Phase.FAILED and turn.status.canary_weight == TOTAL_WEIGHT
+
+
+def _take_configs(turn: Turn, stored: dict[str, str] | None) -> None:
+    """Flagger's checksums are ours (workloads:CFG-07): what differs from them has changed meanwhile, and is a run of its own later.
+
+    An active run goes on with the configs as they are; a failed one is re-baselined.
+    """
+    if turn.phase not in _TARGET_HAS_RUN and stored is not None and turn.world.configs.checksums is not None:
+        turn.set_status(tracked_configs=stored)
+        turn.update(config_versions={})
+
+
+def _carried_configs(turn: Turn, *, matches: bool) -> str:
+    """The digest of what the primary carries; unknown where a run has other configs than the primary, or may have."""
+    is_known = matches and turn.phase not in _TARGET_HAS_RUN
+    return turn.stored_configs_digest if is_known or not turn.status.tracked_configs else UNKNOWN_REVISION
 
 
 def _take_routes(turn: Turn) -> None:
-    """Live routes are the truth where no record exists (design §4)."""
-    live = turn.world.routes if isinstance(turn.world.routes, Routes) else ALL_PRIMARY
-    turn.update(desired=DesiredRoutes(primary=live.primary, canary=live.canary, mirrored=live.mirrored))
-    if turn.phase in RUNNING:
-        turn.set_status(canary_weight=live.canary)
+    """Live routes are the truth where no record exists (design §4), and the status where they cannot be read at the moment.
+
+    Before Initialized nothing of ours is live.
+    """
+    live, weight = turn.world.routes, min(max(turn.status.canary_weight, 0), TOTAL_WEIGHT)
+    taken = live if isinstance(live, Routes) else Routes(TOTAL_WEIGHT - weight, weight)
+    if turn.phase is Phase.INITIALIZING:
+        taken = ALL_PRIMARY
+    turn.update(
+        desired=DesiredRoutes(primary=taken.primary, canary=taken.canary, mirrored=taken.mirrored),
+        serving_canary=_is_canary_serving(turn),
+    )
+
+
+def _continue_run(turn: Turn) -> None:
+    """Weights stay where they are (engine:RST-05): the routes tell the step, since `canaryWeight` may lag or be 0 (ISS-03)."""
+    since = turn.status.last_transition_time or turn.now
+    has_begun = turn.desired != ALL_PRIMARY or turn.status.iterations != 0
+    turn.update(started_at=since, run=turn.new_run_id(since), step=int(has_begun), step_started_at=since, pre_rollout=has_begun)
+    turn.update(promoting=turn.phase in (Phase.PROMOTING, Phase.FINALISING))
+    turn.set_status(canary_weight=turn.desired.canary, iterations=0)

@@ -16,6 +16,7 @@ from flagger_py.rollout.turn import Turn
 from flagger_py.rollout.world import Fault, World
 
 _SETTLED = frozenset({Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED})
+_BEFORE_INITIALIZED = frozenset({Phase.NONE, Phase.INITIALIZING, Phase.TERMINATING, Phase.TERMINATED})
 _FAULT_CONDITIONS = (ConditionType.VALID, ConditionType.ROUTING_READY, ConditionType.REFERENCES_RESOLVED, ConditionType.CRD_CURRENT)
 
 
@@ -43,6 +44,14 @@ def _dispatch(turn: Turn) -> None:
     if turn.status.rollout is None and (turn.phase is not Phase.NONE or turn.primary is not None) and not _is_fresh(turn):
         adopt(turn)
         return
+    turn.mend_clocks()
+    turn.rebase_moved_hash()
+    _go_on(turn)
+    if turn.phase not in _BEFORE_INITIALIZED:
+        turn.keep_primary()
+
+
+def _go_on(turn: Turn) -> None:
     match turn.phase:
         case Phase.NONE:
             begin(turn)
@@ -100,6 +109,7 @@ def _tell_fault(turn: Turn, fault: Fault) -> None:
 
 def _hold_suspended(turn: Turn) -> None:
     """Nothing is read, written or asked; the event has one name per generation, so that it is told once (engine:SUS-01)."""
+    _tell_faults(turn, ())
     turn.hold("suspended")
     text = f"Canary {turn.plan.canary_name} is suspended, skipping"
     turn.tell(Severity.NORMAL, text, f"suspended/{turn.world.canary.metadata.generation}")
@@ -111,7 +121,7 @@ def _deliver_outbox(turn: Turn) -> None:
         return
     kept = []
     for entry in turn.record.outbox:
-        answer = turn.ask(QuestionKind(entry.kind), run=entry.id)
+        answer = turn.ask(QuestionKind(entry.kind), run=entry.id, phase=entry.phase)
         turn.reason = ""
         if answer is None:
             kept.append(entry)

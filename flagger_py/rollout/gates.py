@@ -4,7 +4,7 @@ from enum import Enum, auto
 
 from flagger_py.api.rollout_record import Gate
 from flagger_py.rollout.notices import Severity
-from flagger_py.rollout.questions import QuestionKind
+from flagger_py.rollout.questions import Answer, QuestionKind
 from flagger_py.rollout.turn import Turn
 
 _CLOSED_TEXT = {
@@ -29,20 +29,22 @@ def gate(turn: Turn, kind: QuestionKind, *, poll: bool, run: str = "") -> GateSt
     """
     if kind not in turn.plan.hooks:
         return GateState.OPEN
-    waiting = turn.record.gate if turn.record.gate and turn.record.gate.type == kind else None
-    polls = turn.polls_since(waiting.since) if poll and waiting else 0
-    answer = turn.ask(kind, poll=polls, run=run)
+    answer = _poll(turn, kind, run) if poll else turn.ask(kind, run=run)
     if answer is None:
         return GateState.ASKING
     if not answer.passed:
         _remember_closed(turn, kind, answer.hooks[-1].name, run)
-        if poll and not waiting:
-            turn.polls_since(turn.now)
         return GateState.CLOSED
     for hook in answer.hooks:
         turn.tell(Severity.NORMAL, f"{kind.capitalize()} check {hook.name} passed", f"{kind}/{hook.name}/{turn.record.step}")
     turn.update(gate=None)
     return GateState.OPEN
+
+
+def _poll(turn: Turn, kind: QuestionKind, run: str) -> Answer | None:
+    waiting = turn.record.gate
+    since = waiting.since if waiting and waiting.type == kind else None
+    return turn.poll(kind, 1 + turn.polls_since(since), run=run)
 
 
 def _remember_closed(turn: Turn, kind: QuestionKind, hook: str, run: str) -> None:
@@ -54,21 +56,16 @@ def _remember_closed(turn: Turn, kind: QuestionKind, hook: str, run: str) -> Non
     turn.tell(Severity.WARNING, text, f"{run}/closed/{kind}/{hook}/{turn.record.step}/{turn.record.check_number}")
 
 
-def is_rollback_asked(turn: Turn, *, poll: int = 0) -> bool | None:
-    """Whether a rollback hook says yes; `None` while there is no answer (engine:HOOK-11, ISS-08)."""
+def is_rollback_asked(turn: Turn) -> bool | None:
+    """Whether a rollback hook says yes; `None` while there is no answer (engine:HOOK-11).
+
+    Asked once per interval whatever else the run waits for: pods, a gate, a slow hook (ISS-08, engine:HAZ-40).
+    """
     if QuestionKind.ROLLBACK not in turn.plan.hooks or turn.plan.skip_analysis:
         return False
-    answer = turn.ask(QuestionKind.ROLLBACK, poll=poll)
+    answer = turn.poll(QuestionKind.ROLLBACK, turn.polls_since(turn.record.step_started_at or turn.record.started_at))
     if answer is None:
-        return None
+        return None if any(key.kind is QuestionKind.ROLLBACK for key in turn.consulted) else False
     if answer.any_passed:
-        turn.tell(Severity.WARNING, f"Rollback check {answer.hooks[-1].name} passed", f"rollback/{turn.record.check_number}/{poll}")
+        turn.tell(Severity.WARNING, f"Rollback check {answer.hooks[-1].name} passed", f"rollback/{turn.record.check_number}")
     return answer.any_passed
-
-
-def has_abort_in_hold(turn: Turn) -> bool:
-    """The rollback hooks while the step cannot go on (pods not ready, gate closed): asked once per interval."""
-    if QuestionKind.ROLLBACK not in turn.plan.hooks:
-        return False
-    polls = turn.polls_since(turn.record.step_started_at or turn.record.started_at)
-    return polls > 0 and bool(is_rollback_asked(turn, poll=polls))

@@ -56,8 +56,7 @@ def initialise(turn: Turn) -> None:
 
 def _finish(turn: Turn) -> None:
     turn.want(ALL_PRIMARY)
-    configs = turn.world.configs
-    turn.update(promoted_revision=turn.record.revision, promoted_configs=configs.digest, step_started_at=None)
+    turn.update(promoted_revision=turn.record.revision, promoted_configs=turn.stored_configs_digest, step_started_at=None)
     turn.restart_clocks()
     turn.set_status(failed_checks=0, iterations=0)
     turn.enter(Phase.INITIALIZED)

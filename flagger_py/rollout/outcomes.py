@@ -39,6 +39,9 @@ def end(turn: Turn, result: Result, reason: str) -> None:
 
 def unwind(turn: Turn) -> None:
     """Traffic to the primary, then the canary's pods away, then the phase. An unready primary gets no traffic: all waits for it."""
+    if _is_cancelled(turn) and turn.world.target is not None and not turn.is_revert:
+        restart(turn)  # the revert has been taken back meanwhile
+        return
     if not _is_traffic_back(turn):
         return
     if turn.canary_replicas > 0:
@@ -48,40 +51,47 @@ def unwind(turn: Turn) -> None:
     _settle(turn)
 
 
+def _is_cancelled(turn: Turn) -> bool:
+    return turn.record.outcome is not None and turn.record.outcome.result == Result.CANCELLED
+
+
 def _is_traffic_back(turn: Turn) -> bool:
+    if turn.world.routes == turn.desired == ALL_PRIMARY:
+        turn.route()
+        return True
+    readiness = turn.judge_primary()
+    if not isinstance(readiness, Ready):
+        _stay_on_canary(turn, readiness.reason)
+        return False
     if turn.desired != ALL_PRIMARY:
-        readiness = turn.judge_primary()
-        if not isinstance(readiness, Ready):
-            return _stay_on_canary(turn, readiness.reason)
         turn.want(ALL_PRIMARY)
         turn.update(serving_canary=False)
     turn.route(urgent=True)
-    if turn.world.routes != ALL_PRIMARY:
-        turn.hold("traffic is going back to the primary")
-        turn.retry = True
-        return False
-    return True
-
-
-def _stay_on_canary(turn: Turn, reason: str) -> bool:
-    """Nothing moves to an unready primary. Where the canary is the copy that serves, the run ends with it serving (engine:HAZ-19)."""
-    turn.hold(f"traffic cannot go back: primary not ready: {reason}")
-    turn.run_canary()
-    turn.route()
-    if turn.record.serving_canary:
-        _fail(turn, "the canary goes on serving, the primary is not ready")
-    elif turn.is_new_revision:
-        restart(turn)
+    if turn.world.routes == ALL_PRIMARY:
+        return True
+    turn.hold("traffic is going back to the primary")
+    turn.retry = True
     return False
 
 
+def _stay_on_canary(turn: Turn, reason: str) -> None:
+    """Nothing moves to an unready primary. Where the canary is the copy that serves, the run ends with it serving (engine:HAZ-19)."""
+    turn.hold(f"traffic cannot go back: primary not ready: {reason}")
+    turn.run_canary()
+    if turn.is_new_revision and not turn.is_revert:
+        restart(turn)  # it may be the repair (engine:HAZ-12)
+        return
+    turn.route()
+    if turn.record.serving_canary:
+        _fail(turn, "the canary goes on serving, the primary is not ready")
+
+
 def _settle(turn: Turn) -> None:
-    cancelled = turn.record.outcome is not None and turn.record.outcome.result == Result.CANCELLED
-    if cancelled:
+    if _is_cancelled(turn):
         turn.set_status(failed_checks=0, iterations=0)
         turn.update(step_started_at=None, gate=None)
         if turn.world.target is not None:
-            turn.record_revision(promoted_revision=turn.target.revision)
+            turn.record_promoted()
         turn.enter(Phase.SUCCEEDED, "Canary analysis cancelled, the target runs the promoted revision.")
     else:
         _fail(turn, "")

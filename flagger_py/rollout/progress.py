@@ -3,22 +3,26 @@
 Order of what is looked at: abort before anything else (engine:HAZ-40), a revert or newer revision, readiness, then the step's clock.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from flagger_py.api.rollout_record import MESSAGE_LIMIT, Check
 from flagger_py.api.status import Phase
 from flagger_py.rollout import strategies
-from flagger_py.rollout.effects import Promote, RestorePrimary
-from flagger_py.rollout.gates import GateState, gate, has_abort_in_hold, is_rollback_asked
+from flagger_py.rollout.effects import Promote
+from flagger_py.rollout.gates import GateState, gate, is_rollback_asked
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.outcomes import Result, end, unwind
 from flagger_py.rollout.promotion import enter_promoting, is_carried
 from flagger_py.rollout.questions import Answer, QuestionKind
-from flagger_py.rollout.readiness import Dead, NotReady, Ready
+from flagger_py.rollout.readiness import Dead, NotReady
 from flagger_py.rollout.runs import restart
 from flagger_py.rollout.traffic import ALL_PRIMARY, Pending, Routes
 from flagger_py.rollout.turn import Turn
 from flagger_py.rollout.verdicts import CheckResult
+
+PENDING_GRACE: Final = timedelta(seconds=1)
+"""How long a gateway may take to accept a weight without the step's clock being stopped: two status writes less on each step."""
 
 
 def progress(turn: Turn) -> None:
@@ -32,52 +36,74 @@ def progress(turn: Turn) -> None:
         _revert_or_restart(turn)
     elif turn.status.failed_checks >= turn.plan.threshold and not turn.plan.skip_analysis:
         end(turn, Result.FAILED, f"failed checks threshold reached {turn.status.failed_checks}")
-    elif turn.record.promoting:
-        _promote(turn)
     else:
-        _analyse(turn)
+        _go_on(turn)
 
 
 def _revert_or_restart(turn: Turn) -> None:
-    if turn.is_promoted_revision and not turn.record.serving_canary:
+    if turn.is_revert:
         end(turn, Result.CANCELLED, "the target was set back to the promoted revision")
         return
     restart(turn)
 
 
-def _analyse(turn: Turn) -> None:
-    """The run itself: hold what is not ready, else go through the step."""
-    if _is_reset_pending(turn) and isinstance(turn.judge_primary(), Ready):
-        turn.want(ALL_PRIMARY)
-    turn.run_canary()
-    if _repair(turn) or _is_held(turn):
-        turn.route()
-        if turn.record.outcome is None and has_abort_in_hold(turn):
-            end(turn, Result.FAILED, "manual rollback by webhook")
+def _go_on(turn: Turn) -> None:
+    """The run itself, unless a rollback hook or a dead canary ends it."""
+    is_abort_asked = is_rollback_asked(turn)
+    if is_abort_asked:
+        end(turn, Result.FAILED, "manual rollback by webhook")
         return
+    if turn.record.step == 0:
+        _reset_traffic(turn)
+    turn.run_canary()
+    is_live, is_held = _is_live(turn), _is_held(turn)
+    may_go_on = is_live and not is_held
+    if may_go_on and not turn.record.promoting:
+        _take_step(turn, is_abort_known=is_abort_asked is not None)
+    if turn.record.outcome:
+        return
+    turn.route()
+    if may_go_on and turn.record.promoting:
+        turn.do(Promote(turn.record.revision, turn.stored_checksums))
+        turn.hold("the primary is being given the revision")
+
+
+def _take_step(turn: Turn, *, is_abort_known: bool) -> None:
     if turn.plan.skip_analysis:
         _begin_promotion(turn)
     elif turn.record.step == 0:
         _first_step(turn)
     else:
-        _check_step(turn)
-    turn.route()
+        _check_step(turn, is_abort_known=is_abort_known)
 
 
-def _is_reset_pending(turn: Turn) -> bool:
-    return turn.record.step == 0 and turn.desired != ALL_PRIMARY
-
-
-def _repair(turn: Turn) -> bool:
-    """Routes that differ from what is wanted: restart the step's clock before they are repaired (design §4)."""
+def _reset_traffic(turn: Turn) -> None:
+    """Before the first step all traffic belongs to the primary; an unready one gets no more than it has (engine:HAZ-12)."""
     live = turn.world.routes
-    if isinstance(live, Pending) or live == turn.desired:
-        return False
-    turn.update(step_started_at=turn.now)
-    turn.tell(Severity.WARNING, _drift_text(turn, live), f"drift/{turn.record.step}/{turn.record.check_number}")
-    turn.hold("the routes are being repaired")
-    turn.wake(turn.now + turn.plan.interval)
-    return True
+    if turn.is_primary_ready:
+        if turn.desired != ALL_PRIMARY:
+            turn.want(ALL_PRIMARY)
+    elif isinstance(live, Routes) and live.primary < turn.desired.primary:
+        turn.want(live)
+
+
+def _is_live(turn: Turn) -> bool:
+    """Whether the routes carry what is wanted. The step's clock runs only while they do (design §4)."""
+    live = turn.world.routes
+    if live == turn.desired:
+        if turn.record.step_started_at is None:
+            turn.update(step_started_at=turn.now)
+        return True
+    turn.retry = True
+    if isinstance(live, Pending):
+        turn.hold(f"routing: {live.reason}")
+        if turn.step_age < PENDING_GRACE:
+            return False
+    else:
+        turn.tell(Severity.WARNING, _drift_text(turn, live), f"drift/{turn.record.step}/{turn.record.check_number}")
+        turn.hold("the routes are being repaired")
+    turn.update(step_started_at=None)
+    return False
 
 
 def _drift_text(turn: Turn, live: Routes) -> str:
@@ -90,20 +116,15 @@ def _drift_text(turn: Turn, live: Routes) -> str:
 
 def _is_held(turn: Turn) -> bool:
     """Whether something is not ready. A dead canary ends the run; a dead primary does not hold it (engine:HAZ-12)."""
-    canary = turn.judge_canary()
-    primary = turn.judge_primary()
-    if turn.primary is None:
-        turn.do(RestorePrimary())
-    match canary, primary:
+    match turn.judge_canary(), turn.judge_primary():
         case Dead(reason), _:
             end(turn, Result.FAILED, f"canary {turn.plan.target_name} not ready: {reason}")
         case NotReady(reason), _:
             _tell_hold(turn, "canary", turn.plan.target_name, reason)
         case _, NotReady(reason):
             _tell_hold(turn, "primary", turn.plan.target_name.replace(".", "-primary.", 1), reason)
-        case _ if isinstance(turn.world.routes, Pending):
-            turn.hold(f"routing: {turn.world.routes.reason}")
-            turn.retry = True
+        case _ if turn.primary is None:
+            turn.hold("the primary is being restored")
         case _:
             return False
     return True
@@ -144,17 +165,14 @@ def _pass_pre_rollout(turn: Turn) -> bool:
     return True
 
 
-def _check_step(turn: Turn) -> None:
+def _check_step(turn: Turn, *, is_abort_known: bool) -> None:
     """The weight has been live: at the end of the interval ask the rollback hooks and the analysis, and judge both at once."""
     if not turn.interval_is_over():
         return
-    abort = is_rollback_asked(turn)
     answer = turn.ask(QuestionKind.ANALYSIS) if turn.plan.has_analysis else Answer()
-    if abort:
-        end(turn, Result.FAILED, "manual rollback by webhook")
-    elif abort is None or answer is None:
+    if answer is None or not is_abort_known:
         return
-    elif not answer.passed:
+    if not answer.passed:
         _count_failure(turn, answer, kind="rollout")
     elif strategies.is_at_end(turn.plan, turn.desired):
         _confirm_promotion(turn, answer)
@@ -167,7 +185,7 @@ def _count_failure(turn: Turn, answer: Answer, *, kind: str) -> None:
     _record_check(turn, answer)
     failed = turn.status.failed_checks + 1
     turn.set_status(failed_checks=failed)
-    number = turn.record.check_number
+    number = f"{turn.record.step}/{turn.record.check_number}"
     for hook in answer.hooks:
         if not hook.passed:
             text = f"Halt {turn.plan.canary_name} advancement {kind} check {hook.name} failed {hook.message}".rstrip()
@@ -207,7 +225,9 @@ def _advance(turn: Turn, *, poll: bool, answer: Answer | None = None) -> None:
         _record_check(turn, answer)
     if state is GateState.CLOSED:
         return
-    turn.update(step=turn.record.step + 1)
+    turn.update(step=turn.record.step + 1, check_number=0)
+    if turn.phase is Phase.WAITING_PROMOTION:
+        turn.enter(Phase.PROGRESSING)  # the spec has got further steps meanwhile
     turn.want(strategies.next_routes(turn.plan, turn.desired))
     turn.wake(turn.now + turn.plan.interval)
     turn.tell(Severity.NORMAL, f"Advance {turn.plan.canary_name} canary weight {turn.desired.canary}", f"weight/{turn.record.step}")
@@ -232,11 +252,3 @@ def _begin_promotion(turn: Turn) -> None:
         f"Copying {turn.plan.target_name} template spec to {turn.plan.target_name.replace('.', '-primary.', 1)}",
         "copying",
     )
-    _promote(turn)
-
-
-def _promote(turn: Turn) -> None:
-    turn.run_canary()
-    turn.route()
-    turn.do(Promote(turn.record.revision, turn.stored_checksums))
-    turn.hold("the primary is being given the revision")

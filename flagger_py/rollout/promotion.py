@@ -8,7 +8,7 @@ from flagger_py.rollout.identity import promotion_id
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.outcomes import Result, post_rollout
 from flagger_py.rollout.readiness import Dead, NotReady, Ready
-from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, Pending
+from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY
 from flagger_py.rollout.turn import Turn
 
 
@@ -43,25 +43,34 @@ def promoting(turn: Turn) -> None:
 
 
 def _shift(turn: Turn) -> None:
-    if turn.desired != ALL_PRIMARY and _is_stage_due(turn):
-        turn.want(strategies.promotion_routes(turn.plan, turn.desired))
-        _tell_shift(turn)
-    turn.route()
     if turn.desired != ALL_PRIMARY:
-        turn.run_canary()
-        turn.interval_is_over()
-    elif turn.world.routes == ALL_PRIMARY:
-        turn.update(step_started_at=turn.now)
-        turn.enter(Phase.FINALISING)
-        turn.wake(turn.now + turn.plan.interval)
-    else:
+        _next_stage(turn)
+    turn.route()
+    if turn.world.routes != turn.desired:
         turn.hold("traffic is going back to the primary")
         turn.retry = True
+    elif turn.desired == ALL_PRIMARY:
+        turn.update(step_started_at=turn.now, serving_canary=False)
+        turn.enter(Phase.FINALISING)
+        turn.wake(turn.now + turn.plan.interval)
+
+
+def _next_stage(turn: Turn) -> None:
+    """A dead canary keeps no traffic until its stage comes."""
+    turn.run_canary()
+    if isinstance(turn.judge_canary(), Dead):
+        turn.want(ALL_PRIMARY)
+    elif _is_stage_due(turn):
+        turn.want(strategies.promotion_routes(turn.plan, turn.desired))
+    else:
+        return
+    _tell_shift(turn)
 
 
 def _is_stage_due(turn: Turn) -> bool:
     """The first stage goes at once, the next ones an interval apart, each after the one before it is live."""
-    return turn.record.step_started_at is None or (turn.world.routes == turn.desired and turn.interval_is_over())
+    is_over = turn.interval_is_over()
+    return turn.record.step_started_at is None or (turn.world.routes == turn.desired and is_over)
 
 
 def _tell_shift(turn: Turn) -> None:
@@ -95,28 +104,47 @@ def _fail_promotion(turn: Turn, reason: str) -> None:
     post_rollout(turn)
 
 
-def resume_promotion(turn: Turn) -> bool:
-    """After a failed promotion: go on with it when the primary has recovered (workloads:RDY-12)."""
-    turn.run_canary()
-    if turn.is_new_revision or not turn.is_primary_ready:
-        return False
-    turn.update(serving_canary=False, outcome=None, promoting=True, step_started_at=None)
+def leave_canary(turn: Turn) -> None:
+    """After a failed promotion: the primary has recovered (workloads:RDY-12). Go on with the promotion, if it carries what was to be
+    promoted; a newer revision that has failed meanwhile only gives its traffic back."""
+    if turn.record.promoted_revision == turn.record.revision:
+        _resume(turn)
+        return
+    if turn.desired != ALL_PRIMARY:
+        turn.want(ALL_PRIMARY)
+    turn.route(urgent=True)
+    if turn.world.routes != ALL_PRIMARY:
+        turn.hold("traffic is going back to the primary")
+        turn.retry = True
+    elif turn.canary_replicas > 0:
+        turn.do(ScaleTargetToZero())
+        turn.hold("the canary is being scaled to zero")
+    else:
+        turn.update(serving_canary=False)
+        turn.enter(Phase.FAILED)
+
+
+def _resume(turn: Turn) -> None:
+    turn.update(outcome=None, promoting=True, step_started_at=None)
     turn.restart_clocks()
     turn.enter(Phase.PROMOTING)
     turn.tell(Severity.NORMAL, f"Primary of {turn.plan.target_name} has recovered, resuming the promotion", "promotion-resumed")
     promoting(turn)
-    return True
 
 
 def finalising(turn: Turn) -> None:
     """All traffic is on the primary; the canary's pods finish what they serve for one interval, then go (drain)."""
     turn.keep_services()
     primary = turn.judge_primary()
-    if isinstance(primary, Dead) and turn.is_canary_ready:
+    if turn.desired != ALL_PRIMARY and isinstance(primary, Ready):
+        turn.enter(Phase.PROMOTING)  # it has failed and recovered before the canary had its traffic
+        promoting(turn)
+        return
+    if isinstance(primary, Dead):
         _fail_promotion(turn, primary.reason)
         return
     turn.route()
-    if isinstance(turn.world.routes, Pending) or turn.world.routes != ALL_PRIMARY or not isinstance(primary, Ready):
+    if turn.world.routes != ALL_PRIMARY or not isinstance(primary, Ready):
         turn.hold("the primary does not serve all traffic")
         turn.retry = True
         return

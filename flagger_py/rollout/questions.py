@@ -34,6 +34,10 @@ class QuestionKey:
     kind: QuestionKind
     poll: int = 0
 
+    def is_poll_of(self, other: "QuestionKey") -> bool:
+        """Whether both are polls of the same thing."""
+        return (self.run, self.step, self.check, self.kind) == (other.run, other.step, other.check, other.kind)
+
     def __str__(self) -> str:
         return f"{self.run}/{self.step}/{self.check}/{self.kind}/{self.poll}"
 
@@ -58,6 +62,10 @@ class Answer:
     @property
     def passed(self) -> bool:
         return all(hook.passed for hook in self.hooks) and all(check.passed for check in self.checks)
+
+    def is_yes(self, kind: QuestionKind) -> bool:
+        """Whether it lets the run go on its way; of rollback hooks, whether it asks for the rollback."""
+        return self.any_passed if kind is QuestionKind.ROLLBACK else self.passed
 
     @property
     def any_passed(self) -> bool:

@@ -21,7 +21,7 @@ def restart(turn: Turn) -> None:
     """
     before = turn.desired
     _store_run(turn)
-    if before != ALL_PRIMARY and not turn.is_primary_ready:
+    if before.primary < turn.desired.primary and not turn.is_primary_ready:
         turn.want(before)
     turn.tell(Severity.NORMAL, f"New revision detected! Restarting analysis for {turn.plan.target_name}", "restart")
     turn.run_canary()

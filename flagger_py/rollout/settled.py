@@ -2,11 +2,10 @@
 
 from flagger_py.api.rollout_record import RolloutRecord
 from flagger_py.api.status import Phase
-from flagger_py.rollout.effects import RestorePrimary
 from flagger_py.rollout.gates import GateState, gate
 from flagger_py.rollout.initialise import begin
 from flagger_py.rollout.notices import Severity
-from flagger_py.rollout.promotion import resume_promotion
+from flagger_py.rollout.promotion import leave_canary
 from flagger_py.rollout.questions import QuestionKind
 from flagger_py.rollout.readiness import NotReady
 from flagger_py.rollout.runs import begin_run
@@ -16,22 +15,15 @@ from flagger_py.rollout.turn import Turn
 
 def settled(turn: Turn) -> None:
     """Nothing to do is the common case, and costs nothing: every effect is dropped where the world shows it done."""
+    _keep_in_place(turn)
     if turn.primary is None:
         _replace_primary(turn)
-        return
-    _keep_in_place(turn)
-    if turn.record.serving_canary and resume_promotion(turn):
-        return
-    if _is_moved_hash(turn):
-        turn.record_revision(promoted_revision=_rebased(turn))
-        return
-    if not turn.is_new_revision:
-        _forget_start(turn)
-        return
-    if turn.is_promoted_revision:
-        _record_revert(turn)
-        return
-    start(turn)
+    elif not turn.is_new_revision:
+        _stay(turn)
+    elif turn.is_promoted_revision:
+        turn.record_promoted()  # so that the failed revision, set again, is a new one (workloads:CHG-08)
+    else:
+        start(turn)
 
 
 def _replace_primary(turn: Turn) -> None:
@@ -40,36 +32,29 @@ def _replace_primary(turn: Turn) -> None:
     if target is not None and turn.record.target_uid not in ("", target.uid):
         turn.record = RolloutRecord(outbox=turn.record.outbox)
         begin(turn)
-        return
-    turn.do(RestorePrimary())
-    turn.hold("the primary is missing")
+    else:
+        turn.hold("the primary is missing")
+
+
+def _stay(turn: Turn) -> None:
+    _forget_start(turn)
+    if turn.record.serving_canary and turn.is_primary_ready:
+        leave_canary(turn)
+    elif turn.canary_replicas > 0 and not turn.record.serving_canary:
+        text = f"{turn.plan.target_name} is scaled to {turn.canary_replicas} while nothing is rolled out; it gets no traffic"
+        turn.tell(Severity.WARNING, text, f"idle/{turn.target.generation}")
 
 
 def _keep_in_place(turn: Turn) -> None:
-    """Services and routes as the record wants them; a difference is told and repaired."""
+    """Services, routes and a serving canary as the record wants them; a difference is told and repaired."""
     turn.keep_services()
     live, wanted = turn.world.routes, turn.desired
     if isinstance(live, Routes) and live != wanted:
         text = f"Routes of {turn.plan.canary_name} were changed to {live.primary}/{live.canary}, setting {wanted.primary}/{wanted.canary}"
         turn.tell(Severity.WARNING, text, f"drift/{live.primary}/{live.canary}")
+    if turn.record.serving_canary:
+        turn.run_canary()
     turn.route()
-
-
-def _record_revert(turn: Turn) -> None:
-    """What the primary carries needs no run. It is recorded, so that the failed revision set again is a new one (workloads:CHG-08)."""
-    turn.record_revision(promoted_revision=turn.target.revision, promoted_configs=turn.world.configs.digest)
-
-
-def _is_moved_hash(turn: Turn) -> bool:
-    """Another hash of an unchanged object: our algorithm or a server default moved, not the workload (design §6)."""
-    record, target = turn.record, turn.target
-    same_object = (record.target_uid, record.target_generation) == (target.uid, target.generation)
-    return same_object and target.revision != record.revision and not turn.configs_changed
-
-
-def _rebased(turn: Turn) -> str:
-    record = turn.record
-    return turn.target.revision if record.promoted_revision == record.revision else record.promoted_revision
 
 
 def _forget_start(turn: Turn) -> None:
@@ -111,16 +96,19 @@ def _primary_allows(turn: Turn) -> bool:
 
 def waiting(turn: Turn) -> None:
     """Behind the confirm-rollout gate. A revert to the promoted revision ends the wait (GATE-05, engine:REV-03)."""
-    if turn.primary is None:
-        turn.do(RestorePrimary())
-        turn.hold("the primary is missing")
-        return
     _keep_in_place(turn)
-    if turn.is_promoted_revision:
-        if turn.world.routes != turn.desired:
-            return
-        _record_revert(turn)
-        turn.update(gate=None)
+    if turn.primary is None or turn.world.target is None:
+        turn.hold("the target or the primary is missing")
+    elif not turn.is_promoted_revision:
+        start(turn)
+    elif turn.world.routes == turn.desired:
+        _end_wait(turn)
+
+
+def _end_wait(turn: Turn) -> None:
+    turn.record_promoted()
+    turn.update(gate=None)
+    if turn.record.serving_canary:
+        turn.enter(Phase.FAILED, "The target was set back to the revision whose promotion failed, the canary serves all traffic.")
+    else:
         turn.enter(Phase.SUCCEEDED, "The target was set back to the promoted revision.")
-        return
-    start(turn)

@@ -1,6 +1,7 @@
 """A turn: the working copy of one decision. Pure from outside (`decide` makes it and drops it); inside it collects what the phases say."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ from flagger_py.api.rollout_record import MESSAGE_LIMIT, OUTBOX_LIMIT, DesiredRo
 from flagger_py.api.status import CanaryStatus, Phase
 from flagger_py.rollout import conditions
 from flagger_py.rollout.decision import Decision
-from flagger_py.rollout.effects import Effect, EnsureApex, EnsureServices, ScaleTargetUp, SetTraffic
+from flagger_py.rollout.effects import Effect, EnsureApex, EnsureServices, RestorePrimary, ScaleTargetUp, SetTraffic
 from flagger_py.rollout.identity import configs_digest, flagger_hash, run_id
 from flagger_py.rollout.notices import Notice, Severity
 from flagger_py.rollout.questions import Answer, Question, QuestionKey, QuestionKind
@@ -17,6 +18,8 @@ from flagger_py.rollout.traffic import ALL_PRIMARY, Routes, Traffic
 from flagger_py.rollout.views import PrimaryView, TargetView
 from flagger_py.rollout.world import World
 
+RUN_PHASES: Final = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
+"""The canary has pods, and may have traffic."""
 UNKNOWN_REVISION: Final = "adopted"
 """Stands for what the primary carries where its hash cannot be computed: it was made by Flagger and differs from the target."""
 
@@ -88,8 +91,13 @@ class Turn:
         return configs_digest(self.status.tracked_configs)
 
     @property
+    def is_revert(self) -> bool:
+        """The target is set back to what serves users well (engine:REV-03); not so where the canary does."""
+        return self.is_promoted_revision and not self.record.serving_canary
+
+    @property
     def is_promoted_revision(self) -> bool:
-        """The target is set to what the primary already carries: a revert (engine:REV-03)."""
+        """The target is set to what the primary already carries."""
         if self.record.promoted_revision == UNKNOWN_REVISION:
             return self.world.first_contact is not None and self.world.first_contact.matches_target
         return self.target.revision == self.record.promoted_revision and self.world.configs.digest == self.record.promoted_configs
@@ -98,9 +106,21 @@ class Turn:
 
     @property
     def step_age(self) -> timedelta:
-        """Time since the step's clock was started; a clock that stands in the future counts as just started (skew)."""
+        """Time since the step's clock was started; a whole interval where it was not."""
         started = self.record.step_started_at
-        return max(timedelta(0), self.now - started) if started else self.plan.interval
+        return self.now - started if started else self.plan.interval
+
+    def mend_clocks(self) -> None:
+        """A stored time that lies in the future (another machine's clock) counts as now, so that nothing waits for longer than it may."""
+        since = self.record.unready_since
+        clocks = since.model_copy(update={"primary": self._past(since.primary), "canary": self._past(since.canary)})
+        gate = self.record.gate and self.record.gate.model_copy(update={"since": self._past(self.record.gate.since)})
+        mended = {"step_started_at": self._past(self.record.step_started_at), "unready_since": clocks, "gate": gate}
+        if any(getattr(self.record, name) != value for name, value in mended.items()):
+            self.update(**mended)
+
+    def _past(self, moment: datetime | None) -> datetime | None:
+        return min(moment, self.now) if moment else None
 
     def interval_is_over(self) -> bool:
         """Whether the step has lasted a whole interval; if not, the turn wakes when it has."""
@@ -113,7 +133,7 @@ class Turn:
     def polls_since(self, since: datetime | None) -> int:
         """How many whole intervals have passed, for what is asked once per interval; the turn wakes for the next."""
         start = since or self.now
-        polls = max(0, (self.now - start) // self.plan.interval)
+        polls = (self.now - start) // self.plan.interval
         self.wake(start + (polls + 1) * self.plan.interval)
         return polls
 
@@ -124,11 +144,12 @@ class Turn:
         return self._judge("canary", self._seen_canary())
 
     def _seen_canary(self) -> Readiness:
-        if self.world.target is None:
+        target = self.world.target
+        if target is None:
             return Dead(f"{self.plan.target_kind} {self.plan.target_name} does not exist")
-        if isinstance(self.target.readiness, Ready) and self.target.available < 1:
+        if target.replicas < 1 or (isinstance(target.readiness, Ready) and target.available < 1):
             return NotReady("no pod of the canary is available")
-        return self.target.readiness
+        return target.readiness
 
     @property
     def is_canary_ready(self) -> bool:
@@ -136,13 +157,19 @@ class Turn:
 
     @property
     def is_primary_ready(self) -> bool:
-        return self.primary is not None and isinstance(self.primary.readiness, Ready)
+        return isinstance(self._seen_primary(), Ready)
 
     def judge_primary(self) -> Readiness:
         """The primary's readiness, likewise; the deadline starts when it is first seen unready (workloads:RDY-10)."""
-        if self.primary is None:
+        return self._judge("primary", self._seen_primary())
+
+    def _seen_primary(self) -> Readiness:
+        primary = self.primary
+        if primary is None:
             return NotReady("the primary does not exist")
-        return self._judge("primary", self.primary.readiness)
+        if self.phase in RUN_PHASES and isinstance(primary.readiness, Ready) and primary.available < 1:
+            return NotReady("no pod of the primary is available")
+        return primary.readiness
 
     def _judge(self, version: str, seen: Readiness) -> Readiness:
         since = getattr(self.record.unready_since, version)
@@ -199,6 +226,19 @@ class Turn:
         )
         self.set_status(tracked_configs=None if configs.checksums is None else dict(configs.checksums))
 
+    def record_promoted(self) -> None:
+        """Make the target as it is now the revision of the record, and what the primary carries."""
+        self.record_revision(promoted_revision=self.target.revision, promoted_configs=self.world.configs.digest)
+
+    def rebase_moved_hash(self) -> None:
+        """Another hash of an unchanged object: our algorithm or a server default moved, not the workload (workloads:CHG-02)."""
+        record, target = self.record, self.world.target
+        if target is None or record.revision in ("", UNKNOWN_REVISION, target.revision):
+            return
+        if (record.target_uid, record.target_generation) == (target.uid, target.generation):
+            is_promoted = record.promoted_revision == record.revision
+            self.update(revision=target.revision, promoted_revision=target.revision if is_promoted else record.promoted_revision)
+
     def publish_hashes(self) -> None:
         """Write both of Flagger's hashes in its form, so that Flagger started again runs the current revision once (design §6)."""
         promoted = flagger_hash(self.record.promoted_revision, self.record.promoted_configs)
@@ -216,15 +256,18 @@ class Turn:
         self.effects.extend(effects)
 
     def route(self, *, urgent: bool = False) -> None:
-        """Keep or bring the routes to what is wanted, unless that gives more traffic to a version that is not Ready."""
+        """Keep or bring the routes to what is wanted, unless that gives more traffic to a version that is not Ready.
+
+        Routes that are missing or that the backend has not taken over carry nothing yet, as far as is known.
+        """
         live, wanted = self.world.routes, self.desired
-        if isinstance(live, Routes):
-            waits_for_primary = wanted.primary > live.primary and not self.is_primary_ready
-            waits_for_canary = wanted.canary > live.canary and not self.is_canary_ready
-            if waits_for_primary or waits_for_canary:
-                self.hold(f"the routes wait for the {'primary' if waits_for_primary else 'canary'} to be ready")
-                self.retry = True
-                return
+        primary, canary = (live.primary, live.canary) if isinstance(live, Routes) else (0, 0)
+        waits_for_primary = wanted.primary > primary and not self.is_primary_ready
+        waits_for_canary = wanted.canary > canary and not self.is_canary_ready
+        if waits_for_primary or waits_for_canary:
+            self.hold(f"the routes wait for the {'primary' if waits_for_primary else 'canary'} to be ready")
+            self.retry = True
+            return
         self.do(SetTraffic(Traffic(wanted), urgent=urgent))
 
     def keep_services(self) -> None:
@@ -234,6 +277,11 @@ class Turn:
             self.do(EnsureServices())
         if not services.apex:
             self.do(EnsureApex())
+
+    def keep_primary(self) -> None:
+        """Restore a primary that was deleted. The last effect of a turn: where it cannot be done, the others have been."""
+        if self.primary is None:
+            self.do(RestorePrimary())
 
     def run_canary(self) -> None:
         """See that the canary has pods."""
@@ -245,15 +293,44 @@ class Turn:
         scope = self.record.run or self.record.revision
         self.notices.append(Notice(severity, message[: 4 * MESSAGE_LIMIT], f"{scope}/{key}"))
 
-    def ask(self, kind: QuestionKind, *, poll: int = 0, run: str = "") -> Answer | None:
-        """The answer to a question of this step, or `None` while there is none (it is asked then)."""
-        key = QuestionKey(run or self.record.run, self.record.step, self.record.check_number, kind, poll)
+    def ask(self, kind: QuestionKind, *, run: str = "", phase: str = "") -> Answer | None:
+        """The answer to a question of this step, or `None` while there is none (it is asked then).
+
+        `run` names what is asked outside of a run's steps; `phase` is what hooks are told where that is not the Canary's.
+        """
+        key = self._key(kind, run)
+        if key not in self.world.answers:
+            self._ask(key, phase)
+        return self._consult(key)
+
+    def poll(self, kind: QuestionKind, number: int, *, run: str = "") -> Answer | None:
+        """The latest answer to what is asked again and again; `number` is that of the poll that is due, 0 while none is.
+
+        An answer that says yes is the last word, whenever it comes. While a poll is under way no other is begun, so that a hook
+        may take longer than an interval; the answer of the poll before it, if it is still due, stands until then.
+        """
+        key = self._key(kind, run)
+        answered = max((known for known in self.world.answers if known.is_poll_of(key)), key=lambda known: known.poll, default=None)
+        if answered and self.world.answers[answered].is_yes(kind):
+            return self._consult(answered)
+        under_way = next((open_ for open_ in self.world.asking if open_.is_poll_of(key)), None)
+        if under_way:
+            self._consult(under_way)
+        elif number and (answered is None or answered.poll != number):
+            self._ask(replace(key, poll=number))
+        return self._consult(answered) if answered and number else None
+
+    def _key(self, kind: QuestionKind, run: str) -> QuestionKey:
+        return QuestionKey(run, 0, 0, kind) if run else QuestionKey(self.record.run, self.record.step, self.record.check_number, kind)
+
+    def _ask(self, key: QuestionKey, phase: str = "") -> None:
         self.consulted.add(key)
-        answer = self.world.answers.get(key)
-        if answer is None:
-            self.questions.append(Question(key, self.phase, self.checksum, self.record.revision))
-            self.reason = self.reason or f"waiting for the answer to {kind}"
-        return answer
+        self.questions.append(Question(key, phase or self.phase, self.checksum, self.record.revision))
+        self.hold(f"waiting for the answer to {key.kind}")
+
+    def _consult(self, key: QuestionKey) -> Answer | None:
+        self.consulted.add(key)
+        return self.world.answers.get(key)
 
     @property
     def checksum(self) -> str:
@@ -288,11 +365,18 @@ class Turn:
         )
 
     def _final_status(self) -> CanaryStatus:
-        old = self.world.canary.status
-        new = self.status
-        if self.record != (new.rollout or RolloutRecord()):
-            new = new.model_copy(update={"rollout": self.record})
-        generation = self.world.canary.metadata.generation
-        if old.observed_generation == generation and (new is old or new == old):
+        old, generation = self.world.canary.status, self.world.canary.metadata.generation
+        if old.observed_generation == generation and self._with_record(self.status) == old:
             return old
-        return new.model_copy(update={"last_transition_time": self.now, "observed_generation": generation})
+        self._note_generation()
+        changes = {"last_transition_time": self.now, "observed_generation": generation}
+        return self._with_record(self.status).model_copy(update=changes)
+
+    def _with_record(self, status: CanaryStatus) -> CanaryStatus:
+        return status if self.record == (status.rollout or RolloutRecord()) else status.model_copy(update={"rollout": self.record})
+
+    def _note_generation(self) -> None:
+        """The generation moves when the target is scaled: that alone is no reason to write, but it goes with any other write."""
+        target, record = self.world.target, self.record
+        if target is not None and (target.uid, target.revision) == (record.target_uid, record.revision):
+            self.update(target_generation=target.generation)

@@ -64,6 +64,8 @@ class World:
     routes: Routes | Pending = NOT_LOOKED_AT
     first_contact: FirstContact | None = None
     answers: Mapping[QuestionKey, Answer] = field(default_factory=dict)
+    asking: frozenset[QuestionKey] = frozenset()
+    """Questions under way: none of them is asked again under another number while it lasts."""
     failures: tuple[Fault, ...] = ()
     """Effects that failed in the last pass: told as conditions, and tried again; they hold nothing by themselves."""
     may_start: bool = True

@@ -68,7 +68,7 @@ def manifest() -> Canary:
 
 @dataclass
 class Simulation:
-    """Mutable; `step` is one pass. Answers come from `answer`, at once."""
+    """Mutable; `step` is one pass. Answers come from `answer`, at once; `None` leaves the question open."""
 
     plan: Plan = field(default_factory=weighted_plan)
     canary: Canary = field(default_factory=manifest)
@@ -79,10 +79,13 @@ class Simulation:
     services: ServicesView = NOTHING_YET
     routes: Routes | Pending = NOT_LOOKED_AT
     faults: tuple[Fault, ...] = ()
+    failures: tuple[Fault, ...] = ()
+    frozen: bool = False
     may_start: bool = True
     first_contact: FirstContact | None = None
     answer: Callable[[Question], Answer | None] = lambda _: PASSING
     answers: dict[QuestionKey, Answer] = field(default_factory=dict)
+    asking: dict[QuestionKey, Question] = field(default_factory=dict)
     new_primary_readiness: Readiness = field(default_factory=Ready)
     primary_revision: str = ""
     decisions: list[Decision] = field(default_factory=list)
@@ -100,6 +103,9 @@ class Simulation:
             routes=self.routes,
             first_contact=self.first_contact,
             answers=self.answers,
+            asking=frozenset(self.asking),
+            frozen=self.frozen,
+            failures=self.failures,
             may_start=self.may_start,
         )
 
@@ -111,20 +117,37 @@ class Simulation:
         self.answers = {key: answer for key, answer in self.answers.items() if key in decision.consulted}
         for effect in decision.effects:
             self.apply(effect)
-        for question in decision.questions:
-            self.asked.append(question)
-            if (answer := self.answer(question)) is not None:
-                self.answers[question.key] = answer
+        self._follow(decision)
         return decision
+
+    def _follow(self, decision: Decision) -> None:
+        """What the shell's `Questions` does: drop what is not looked at, ask what is new."""
+        self.asking = {key: question for key, question in self.asking.items() if key in decision.consulted}
+        for question in decision.questions:
+            if question.key not in self.asking:
+                self.asked.append(question)
+                self.asking[question.key] = question
+        for key, question in list(self.asking.items()):
+            if (answer := self.answer(question)) is not None:
+                self.answers[key] = answer
+                del self.asking[key]
+
+    def crash(self) -> None:
+        """Lose all memory: another process goes on."""
+        self.answers.clear()
+        self.asking.clear()
 
     def settle(self, limit: int = 60) -> None:
         """Pass until a pass changes nothing at this moment."""
         for _ in range(limit):
-            before = (self.canary.status, self.target, self.primary, self.routes, self.services, dict(self.answers))
+            before = self._moment()
             self.step()
-            if before == (self.canary.status, self.target, self.primary, self.routes, self.services, dict(self.answers)):
+            if before == self._moment():
                 return
         raise AssertionError(f"does not settle: {self.canary.status}")
+
+    def _moment(self) -> tuple[object, ...]:
+        return (self.canary.status, self.target, self.primary, self.routes, self.services, dict(self.answers), dict(self.asking))
 
     def advance(self, seconds: float = 10) -> None:
         """Let time go by, then pass until all is quiet."""

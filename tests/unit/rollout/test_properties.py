@@ -139,7 +139,7 @@ class Rollouts(RuleBasedStateMachine):
         self.simulation.lose_from = kept
         self._pass()
         self.simulation.lose_from = None
-        self.simulation.answers.clear()
+        self.simulation.crash()
 
     def _pass(self) -> None:
         simulation = self.simulation
