@@ -25,12 +25,14 @@ class Authenticator:
     account_uid: Callable[[str, str], str | None]
     tokens: dict[str, User] = field(default_factory=dict)
     """Static tokens."""
+    anonymous: User = ANONYMOUS
+    """Who calls without a token."""
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
     def authenticate(self, authorization: str) -> User:
         """The user of an `Authorization` header; anonymous where there is none. Raises 401."""
         if not authorization:
-            return ANONYMOUS
+            return self.anonymous
         scheme, _, token = authorization.partition(" ")
         user = self.user_of(token.strip()) if scheme.lower() == "bearer" else None
         if user is None:

@@ -6,7 +6,9 @@ from typing import Any, Final
 from flagger_py.local.apiserver.answers import PAGE_NOT_FOUND, Answer, json_answer, text_answer
 from flagger_py.local.apiserver.calls import Call
 from flagger_py.local.apiserver.kinds import Kind
+from flagger_py.local.apiserver.openapi import OpenApi
 from flagger_py.local.apiserver.registry import Registry
+from flagger_py.local.apiserver.status import method_not_allowed
 
 VERSION: Final = {
     "major": "1",
@@ -34,10 +36,15 @@ class Discovery:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self._open_api = OpenApi(registry)
 
     def answer(self, call: Call) -> Answer:
         """The document at a path; a path that nothing has is answered 404 as plain text."""
         path = call.path.rstrip("/") or "/"
+        if call.method not in {"GET", "HEAD"}:
+            raise method_not_allowed()
+        if path.startswith("/openapi/"):
+            return self._open_api.answer(call)
         fixed: dict[str, Callable[[], Answer]] = {
             "/": lambda: json_answer(
                 {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]}

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -34,7 +35,7 @@ class Serving:
 async def serve(api: ApiServer, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Serving]:
     """Serve within the context. Leaving it ends all watches at once. Raises `OSError` where the address is taken."""
     app = web.Application(client_max_size=MAX_BODY)
-    app.router.add_route("*", "/{path:.*}", _Edge(api).handle)
+    app.router.add_route("*", "/{path:.*}", _Edge(api, host).handle)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=0.0)
     await runner.setup()
     try:
@@ -48,13 +49,15 @@ async def serve(api: ApiServer, host: str = "127.0.0.1", port: int = 0, *, tls: 
 class _Edge:
     """Turns aiohttp's requests into ours, and our answers into aiohttp's."""
 
-    def __init__(self, api: ApiServer) -> None:
+    def __init__(self, api: ApiServer, host: str) -> None:
         self._api = api
+        self._host = host
 
     async def handle(self, incoming: web.Request) -> web.StreamResponse:
-        request = Request(
-            incoming.method, incoming.rel_url.raw_path, dict(incoming.rel_url.query), dict(incoming.headers), await incoming.read()
-        )
+        if _is_from_a_web_page(incoming, self._host):
+            return web.Response(status=403, text="web pages may not use this server\n")
+        query = dict(incoming.rel_url.query)
+        request = Request(incoming.method, incoming.rel_url.raw_path, query, _headers(incoming), await incoming.read())
         try:
             user = self._api.authenticate(incoming.headers.get("Authorization", ""))
         except Refused as refused:
@@ -67,6 +70,20 @@ class _Edge:
         except Exception:  # the edge of a request's task: a bug of ours must not look like a refusal
             log.exception("request_failed", method=incoming.method, path=incoming.path)
             return _whole(refusal(internal("the embedded API server failed; its log has the traceback")))
+
+
+def _is_from_a_web_page(incoming: web.Request, bound: str) -> bool:
+    """Whether a browser sends this for some page: it names an origin, or was led here by a name that is not this machine's."""
+    host = urlsplit(f"//{incoming.host}").hostname or ""
+    return "Origin" in incoming.headers or not (host in {"localhost", "::1", bound} or host.startswith("127."))
+
+
+def _headers(incoming: web.Request) -> dict[str, str]:
+    """Headers by name; one that comes several times is joined by commas, as HTTP says."""
+    headers: dict[str, str] = {}
+    for name, value in incoming.headers.items():
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
 
 
 def _whole(answer: Answer) -> web.Response:

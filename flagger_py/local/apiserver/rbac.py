@@ -8,7 +8,7 @@ from flagger_py.local.apiserver.calls import Call
 from flagger_py.local.apiserver.state import State
 from flagger_py.local.apiserver.status import Refused, Subject, forbidden
 from flagger_py.local.apiserver.store import Change
-from flagger_py.local.apiserver.users import MASTERS, User
+from flagger_py.local.apiserver.users import AUTHENTICATED, MASTERS, User, service_account
 from flagger_py.objects.resource import Manifest
 
 GROUP: Final = "rbac.authorization.k8s.io"
@@ -85,6 +85,22 @@ class Authorizer:
         del plural, change
         if group == GROUP:
             self._rules.clear()
+
+
+def impersonated(call: Call, authorizer: Authorizer) -> User:
+    """The user that a call acts as: the caller, or whom its `Impersonate-*` headers name. Raises 403 without the right to that."""
+    name = call.headers.get("impersonate-user", "")
+    if not name:
+        return call.user
+    groups = tuple(group.strip() for group in call.headers.get("impersonate-group", "").split(",") if group.strip())
+    account = name.removeprefix("system:serviceaccount:").split(":") if name.startswith("system:serviceaccount:") else []
+    user = service_account(*account) if len(account) == 2 and not groups else User(name, (*groups, AUTHENTICATED))
+    wanted = [("users", name), *(("groups", group) for group in groups)]
+    for resource, one in wanted:
+        attributes_wanted = Attributes("impersonate", resource=resource, name=one)
+        if not authorizer.allows(call.user, attributes_wanted):
+            raise refusal(call.user, attributes_wanted)
+    return user
 
 
 def attributes(call: Call) -> Attributes:

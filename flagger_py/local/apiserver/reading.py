@@ -56,7 +56,7 @@ def list_objects(state: State, call: Call, kind: Kind) -> Answer:
     check_not_in_the_future(state, call)
     page = _page(state, call, kind)
     if form is Form.TABLE:
-        body = table(state, kind, page.items, page.version, call.query, page.token, page.remaining)
+        body = table(state, kind, page.items, page.version, call.query, metadata=_paging(page.token, page.remaining))
         return Answer(200, body, JSON, warnings=tuple(call.warnings))
     name, version = (kind.list_kind, kind.resource.api_version) if form is Form.OBJECT else (f"{Form.METADATA.value}List", "meta.k8s.io/v1")
     items = (state.encode_item(kind, record) if form is Form.OBJECT else encode_metadata(record) for record in page.items)
@@ -65,13 +65,14 @@ def list_objects(state: State, call: Call, kind: Kind) -> Answer:
 
 def list_body(kind: str, api_version: str, items: Iterable[bytes], version: int, token: str = "", remaining: int | None = None) -> bytes:
     """A list object around encoded items."""
-    metadata: dict[str, str | int] = {"resourceVersion": str(version)}
-    if token:
-        metadata["continue"] = token
-    if remaining is not None:
-        metadata["remainingItemCount"] = remaining
+    metadata = {"resourceVersion": str(version), **_paging(token, remaining)}
     head = orjson.dumps({"kind": kind, "apiVersion": api_version, "metadata": metadata})
     return b'%s,"items":[%s]}' % (head[:-1], b",".join(items))
+
+
+def _paging(token: str, remaining: int | None) -> dict[str, str | int]:
+    paging: dict[str, str | int] = {"continue": token} if token else {}
+    return paging if remaining is None else {**paging, "remainingItemCount": remaining}
 
 
 def check_not_in_the_future(state: State, call: Call) -> None:

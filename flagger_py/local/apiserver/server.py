@@ -34,14 +34,14 @@ from flagger_py.local.apiserver.faults import (
     with_cut,
 )
 from flagger_py.local.apiserver.memory import MemoryTransport
-from flagger_py.local.apiserver.rbac import Authorizer
+from flagger_py.local.apiserver.rbac import Authorizer, impersonated
 from flagger_py.local.apiserver.registry import Registry
 from flagger_py.local.apiserver.request_log import RequestLog
 from flagger_py.local.apiserver.routing import Router
 from flagger_py.local.apiserver.state import State, utc_now
 from flagger_py.local.apiserver.status import Refused
 from flagger_py.local.apiserver.store import Record, Store
-from flagger_py.local.apiserver.users import ADMIN, User
+from flagger_py.local.apiserver.users import ADMIN, ANONYMOUS, User
 from flagger_py.objects.resource import Manifest
 
 ADMIN_TOKEN = "flagger-py-local-admin"  # noqa: S105 - of a server on loopback whose contents are for trying things out
@@ -59,6 +59,8 @@ class Settings:
     """How long a new custom resource answers 429 "storage is (re)initializing", as real servers may for some seconds."""
     tokens: Mapping[str, User] = field(default_factory=lambda: {ADMIN_TOKEN: ADMIN})
     """Static bearer tokens."""
+    anonymous: User = ANONYMOUS
+    """Who calls without a token. kubectl sends no token over plain HTTP, so a server for kubectl on loopback takes `ADMIN` here."""
 
 
 class ApiServer:
@@ -71,7 +73,7 @@ class ApiServer:
         store = Store(self.settings.history_limit)
         kinds = built_in_kinds(lambda: _records(store, "", "services"), self.settings.service_network)
         self.state = State(Registry(kinds), store, now, entropy or random.SystemRandom())
-        self.authenticator = Authenticator(now, self._account_uid, dict(self.settings.tokens))
+        self.authenticator = Authenticator(now, self._account_uid, dict(self.settings.tokens), self.settings.anonymous)
         self.authorizer = Authorizer(self.state)
         definitions = Definitions(self.state, self.settings.initializing)
         self._router = Router(self.state, self.authenticator, self.authorizer, definitions)
@@ -129,6 +131,10 @@ class ApiServer:
         headers = {name.lower(): value for name, value in request.headers.items()}
         await asyncio.sleep(0)  # other tasks run between two requests, as they do behind a socket
         call = understand(request, headers, user)
+        try:
+            call = understand(request, headers, impersonated(call, self.authorizer))
+        except Refused as error:
+            return refusal(error)
         try:
             answer = await self._answer(call, self.faults.effect_on(call))
         except ConnectionLost:

@@ -82,7 +82,7 @@ class _View:
             case Form.METADATA:
                 return encode_metadata(record)
             case Form.TABLE:
-                return table(self.state, self.kind, [record], record.version, self.call.query, with_columns=True)
+                return table(self.state, self.kind, [record], record.version, self.call.query)
 
 
 def watch(state: State, call: Call, kind: Kind) -> Streaming:
