@@ -11,14 +11,16 @@ from flagger_py.local.apiserver.go_types import type_error
 from flagger_py.local.apiserver.kinds import Kind
 from flagger_py.local.apiserver.schema import prune, set_defaults
 from flagger_py.local.apiserver.status import Refused, bad_request, unsupported_media_type
+from flagger_py.local.apiserver.wire import decode_protobuf
 from flagger_py.objects.resource import Manifest
 
-BODY_TYPES: Final = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
+BODY_TYPES: Final = ("application/json", "application/yaml", PROTOBUF)
 
 
 def decode_object(call: Call, kind: Kind) -> Manifest:
     """The object in the body of a create or update. Raises 400 or 415; remarks go to the call's warnings."""
-    if call.content_type not in {"", *BODY_TYPES[:2]}:
+    if call.content_type not in {"", *BODY_TYPES} or (kind.is_custom and call.content_type == PROTOBUF):
         raise unsupported_media_type(BODY_TYPES)
     manifest = _parse(call, kind)
     check_type(manifest, kind, call)
@@ -60,9 +62,11 @@ def cannot_be_handled(kind: Kind, why: str) -> Refused:
 
 
 def parse_any(body: bytes, content_type: str) -> Any:
-    """JSON or YAML as Python values. Raises `ValueError`."""
+    """JSON, YAML or Protocol Buffers as Python values. Raises `ValueError`."""
     if content_type.endswith("yaml"):
         return parse_yaml(body)
+    if content_type == PROTOBUF:
+        return decode_protobuf(body)
     return orjson.loads(body)
 
 
@@ -86,7 +90,7 @@ _JsonLoader.yaml_implicit_resolvers = {
 
 def duplicates(call: Call) -> list[str]:
     """Complaints about keys that a JSON body has twice, where the request cares about them."""
-    if call.query.get("fieldValidation") == "Ignore" or call.content_type.endswith("yaml"):
+    if call.query.get("fieldValidation") == "Ignore" or call.content_type.endswith(("yaml", "protobuf")):
         return []
     return _DuplicateFinder().find(call.body)
 

@@ -13,7 +13,7 @@ from flagger_py.local.apiserver.forms import Form
 from flagger_py.local.apiserver.kinds import Kind
 from flagger_py.local.apiserver.reading import list_body, matching, one
 from flagger_py.local.apiserver.state import State, format_time
-from flagger_py.local.apiserver.status import Subject, bad_request, conflict
+from flagger_py.local.apiserver.status import Subject, bad_request, conflict, forbidden
 from flagger_py.local.apiserver.store import Key, Record
 
 ORPHAN: Final = "orphan"
@@ -43,6 +43,8 @@ class Deleter:
         """Delete the object that the call names. Raises 400, 404 and 409."""
         key = (self.call.target.namespace if self.kind.resource.namespaced else "", self.call.target.name)
         record = self.state.record(self.kind, key)
+        if why := self.kind.strategy.deletion_refusal(record.manifest):
+            raise forbidden(self.kind.subject(key[1]), why)
         options = delete_options(self.call)
         self._check(options, record, key[1])
         left = self.remove(key, record, options)

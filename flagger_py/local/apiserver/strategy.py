@@ -78,6 +78,11 @@ class Strategy:
         del manifest
         return False
 
+    def deletion_refusal(self, old: Manifest) -> str:
+        """Why an object may not be deleted at all; empty where it may."""
+        del old
+        return ""
+
     def prepare_deletion(self, new: Manifest) -> None:
         """Set what the server writes when a deletion begins that does not end at once."""
 

@@ -9,6 +9,7 @@ from flagger_py.local.apiserver.strategy import Strategy, keep_field
 from flagger_py.objects.resource import Manifest
 
 _ADDRESS_TYPES: Final = ("FQDN", "IPv4", "IPv6")
+_KEPT: Final = frozenset({"default", "kube-system", "kube-public"})
 _RBAC: Final = "rbac.authorization.k8s.io"
 
 
@@ -34,6 +35,9 @@ class NamespaceStrategy(Strategy):
         """`finalize` changes the finalizers and nothing else."""
         keep_field(new, old, "status")
         new["metadata"] = {**old["metadata"]}
+
+    def deletion_refusal(self, old: Manifest) -> str:
+        return "this namespace may not be deleted" if old["metadata"]["name"] in _KEPT else ""
 
     def prepare_deletion(self, new: Manifest) -> None:
         new["status"] = {**new.get("status", {}), "phase": "Terminating"}
