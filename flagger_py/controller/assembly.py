@@ -100,6 +100,10 @@ class Controller:
                 task.cancel()
 
     async def _lead(self, cluster: Cluster, client: Client) -> None:
+        if self.flags.observe_only:
+            log.info("observe_only", reason="nothing is written, and no Lease is taken")
+            await self._work(cluster, client)
+            return
         if not self.flags.enable_leader_election:
             log.warning("leader_election_off", reason="safe with one replica only")
             await self._work(cluster, client)
@@ -121,6 +125,8 @@ class Controller:
 
     async def _work(self, cluster: Cluster, client: Client) -> None:
         """What only the leader does."""
+        if self._crd:
+            await self._crd.looked.wait()
         if self._stop.is_set():
             return
         async with asyncio.TaskGroup() as group:

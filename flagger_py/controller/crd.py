@@ -21,6 +21,8 @@ class CrdCheck:
 
     def __init__(self, client: Client) -> None:
         self.problem = "the Canary CustomResourceDefinition has not been looked at yet"
+        self.looked = asyncio.Event()
+        """Set once the schema has been read: no Canary is judged by a guess."""
         self._client = client
         self._again = asyncio.Event()
 
@@ -45,6 +47,7 @@ class CrdCheck:
         except ApiError as error:
             log.warning("crd_not_read", reason=error.message)
             return
+        self.looked.set()
         if schema is CanarySchema.KEEPS_ROLLOUT:
             self.problem = ""
         else:

@@ -1,8 +1,8 @@
 """What one Canary has to know of the others: who owns a target, and how many runs are starting."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from flagger_py.api.canary import Canary
 from flagger_py.api.status import Phase
 from flagger_py.objects.resource import Manifest, Ref
 
@@ -26,17 +26,14 @@ class Fleet:
         self._members: dict[Ref, _Member] = {}
         self._by_target: dict[_Target, set[Ref]] = {}
         self._starting: set[Ref] = set()
+        self._on_rivals_changed: Callable[[Ref], None] = lambda ref: None
 
-    def note(self, ref: Ref, canary: Canary) -> None:
-        """Take in a Canary as it is now."""
-        target = canary.spec.target_ref
-        created = canary.metadata.creation_timestamp
-        age = (created.isoformat() if created else "", canary.name)
-        is_starting = canary.status.phase is Phase.PROGRESSING and canary.status.canary_weight == 0
-        self._put(ref, _Member((canary.namespace, target.kind, target.name), age, is_starting))
+    def on_rivals_changed(self, callback: Callable[[Ref], None]) -> None:
+        """Call it with each Canary that another one has joined at its target, or left alone there."""
+        self._on_rivals_changed = callback
 
-    def note_manifest(self, ref: Ref, manifest: Manifest) -> None:
-        """Take in a Canary that has not been parsed; a poison one counts as long as it names a target."""
+    def note(self, ref: Ref, manifest: Manifest) -> None:
+        """Take in a Canary as it is now; one that cannot be parsed counts as long as it names a target."""
         spec, status = manifest.get("spec") or {}, manifest.get("status") or {}
         target = spec.get("targetRef") or {}
         age = (str(manifest["metadata"].get("creationTimestamp", "")).replace("Z", "+00:00"), ref.name)
@@ -49,11 +46,13 @@ class Fleet:
 
     def forget(self, ref: Ref) -> None:
         """The Canary is gone."""
-        if member := self._members.pop(ref, None):
-            self._by_target[member.target].discard(ref)
-            if not self._by_target[member.target]:
-                del self._by_target[member.target]
         self._starting.discard(ref)
+        if member := self._members.pop(ref, None):
+            rivals = self._by_target[member.target]
+            rivals.discard(ref)
+            self._tell(rivals)
+            if not rivals:
+                del self._by_target[member.target]
 
     def older_owner(self, ref: Ref) -> Ref | None:
         """The oldest Canary with the same target, where it is not this one: it goes on, this one does not (design §6, api:GAP-60)."""
@@ -70,6 +69,12 @@ class Fleet:
             return
         self.forget(ref)
         self._members[ref] = member
-        self._by_target.setdefault(member.target, set()).add(ref)
+        rivals = self._by_target.setdefault(member.target, set())
+        self._tell(rivals)
+        rivals.add(ref)
         if member.is_starting:
             self._starting.add(ref)
+
+    def _tell(self, rivals: set[Ref]) -> None:
+        for rival in rivals:
+            self._on_rivals_changed(rival)

@@ -86,8 +86,8 @@ class PassRunner:
         if manifest is None:
             return GONE
         canary, faults = self._admit(manifest, memory)
-        self.fleet.note(ref, canary)
-        faults = faults or await self._shared_target(ref, canary, memory)
+        self.fleet.note(ref, manifest)
+        faults = faults or self._shared_target(ref, canary)
         world = await self._world(ref, canary, faults, memory)
         decision = decide(world, self.clock.now())
         if self.observe_only:
@@ -117,12 +117,9 @@ class PassRunner:
         memory.parsed = canary
         return canary, self.admission.faults(canary)
 
-    async def _shared_target(self, ref: Ref, canary: Canary, memory: Memory) -> tuple[Fault, ...]:
+    def _shared_target(self, ref: Ref, canary: Canary) -> tuple[Fault, ...]:
         older = self.fleet.older_owner(ref)
-        if older is None:
-            return ()
-        await memory.objects.read(older)  # its change or end wakes this one
-        return (second_owner(canary, older.name),)
+        return (second_owner(canary, older.name),) if older else ()
 
     async def _world(self, ref: Ref, canary: Canary, faults: tuple[Fault, ...], memory: Memory) -> World:
         ports = None

@@ -47,6 +47,7 @@ class Supervisor:
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._on_removed: list[Callable[[Ref], None]] = []
+        runner.fleet.on_rivals_changed(self._wake)
 
     @property
     def canaries(self) -> int:
@@ -75,7 +76,7 @@ class Supervisor:
                 self._group = group
                 await self._wait_for_canaries()
                 for manifest in list(self._cluster.items(CANARY)):
-                    self._runner.fleet.note_manifest(Ref.of(CANARY, manifest), manifest)
+                    self._runner.fleet.note(Ref.of(CANARY, manifest), manifest)
                 for ref in self._runner.fleet.refs():
                     self._adopt(ref)
                 await self._stopping.wait()
@@ -102,8 +103,11 @@ class Supervisor:
         if ref.resource == CANARY and ref.name:
             self._adopt(ref)
         for canary in self._dependents.get(ref, ()):
-            if watch := self._watches.get(canary):
-                watch.alarm.wake()
+            self._wake(canary)
+
+    def _wake(self, ref: Ref) -> None:
+        if watch := self._watches.get(ref):
+            watch.alarm.wake()
 
     def _adopt(self, ref: Ref) -> None:
         """See that a Canary has a task, and wake it."""

@@ -50,7 +50,10 @@ class Monitoring:
 
     def _refresh(self) -> None:
         pods = list(self._cluster.items(POD))
-        self._workloads = workloads_by_cluster(self._cluster.items(SERVICE), pods)
+        workloads = workloads_by_cluster(self._cluster.items(SERVICE), pods)
+        if workloads != self._workloads:
+            self._workloads = workloads
+            self._scraper.retranslate()  # a series that had no workload yet may have one now
         self._scraper.set_targets([*self._envoy_targets(), *pod_targets(pods, self._interval)])
 
     def _envoy_targets(self) -> Iterator[Target]:

@@ -19,7 +19,7 @@ class Scene:
     asked: int
     """The canary weight that the controller wants."""
     measured: float | None
-    """The share of answers that came from the new version, in the last seconds."""
+    """The share of answers that came from the new version since that weight is live; `None` while there is none."""
     versions: Mapping[str, int]
     """Answers of the last seconds by version."""
     rate: float
@@ -33,7 +33,15 @@ class Scene:
     """The newest last."""
 
 
-def scene(canary: Canary, window: Window, *, elapsed: float, act: str, new_version: str, events: Sequence[str]) -> Scene:
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What was answered: in the last seconds, and since the present weight is live."""
+
+    lately: Window
+    at_weight: Window
+
+
+def scene(canary: Canary, views: Views, *, elapsed: float, act: str, new_version: str, events: Sequence[str]) -> Scene:
     """The scene of this moment."""
     record = canary.status.rollout
     analysis = canary.spec.analysis
@@ -42,11 +50,11 @@ def scene(canary: Canary, window: Window, *, elapsed: float, act: str, new_versi
         act=act,
         phase=str(canary.status.phase) or "-",
         asked=canary.status.canary_weight,
-        measured=window.share(new_version) if new_version else None,
-        versions=dict(sorted(window.versions().items())),
-        rate=window.rate,
-        success_rate=window.success_rate(),
-        latency=window.latency(0.99),
+        measured=views.at_weight.share(new_version) if new_version else None,
+        versions=dict(sorted(views.lately.versions().items())),
+        rate=views.lately.rate,
+        success_rate=views.lately.success_rate(),
+        latency=views.lately.latency(0.99),
         failed_checks=canary.status.failed_checks,
         threshold=analysis.threshold if analysis else 0,
         checks=record.checks if record else (),

@@ -36,7 +36,7 @@ def _numbers(scene: Scene) -> Table:
     table.add_row("weight asked", ProgressBar(total=100, completed=scene.asked, width=28), f"{scene.asked} %")
     measured = 0.0 if scene.measured is None else scene.measured
     shown = "-" if scene.measured is None else f"{scene.measured:.1f} %"
-    table.add_row("weight measured", ProgressBar(total=100, completed=measured, width=28), f"{shown} of the answers of the last 5 s")
+    table.add_row("weight measured", ProgressBar(total=100, completed=measured, width=28), f"{shown} of the answers since it is live")
     table.add_row("traffic", f"{scene.rate:.0f} requests/s", "  ".join(f"v{name}: {count}" for name, count in scene.versions.items()))
     latency = "-" if scene.latency is None else f"{1000 * scene.latency:.0f} ms"
     table.add_row("all answers", f"success {percent(scene.success_rate)}", f"p99 {latency}")

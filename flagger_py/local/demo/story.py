@@ -10,7 +10,7 @@ from flagger_py.api.canary import Canary
 from flagger_py.api.status import Phase
 from flagger_py.local.cluster import LocalCluster
 from flagger_py.local.demo.controller import ControllerProcess
-from flagger_py.local.demo.scene import Scene, scene
+from flagger_py.local.demo.scene import Scene, Views, scene
 from flagger_py.local.samples import APP, Sample, new_version
 from flagger_py.local.traffic import LoadGenerator, Tally
 from flagger_py.objects.patch import MergePatch
@@ -18,6 +18,8 @@ from flagger_py.objects.resource import CANARY, DEPLOYMENT, EVENT, Ref
 
 FRAME_SECONDS: Final = 0.25
 WINDOW_SECONDS: Final = 5.0
+LIVE_AFTER_SECONDS: Final = 0.5
+"""A weight that was asked is live in Envoy by then; answers before it belong to the weight before."""
 ACT_LIMIT: Final = 90.0
 """Seconds after which an act that has not ended has failed."""
 
@@ -53,6 +55,8 @@ class Story:
         self._started = asyncio.get_running_loop().time()
         self._act = "starting"
         self._new_version = ""
+        self._weight = 0
+        self._weight_since = 0.0
 
     @property
     def tally(self) -> Tally:
@@ -110,10 +114,16 @@ class Story:
 
     async def _frames(self) -> None:
         while True:
-            window = self.tally.window(WINDOW_SECONDS)
             canary, events = await self._canary(), await self._events()
-            self._show(scene(canary, window, elapsed=self.elapsed, act=self._act, new_version=self._new_version, events=events))
+            views = Views(self.tally.window(WINDOW_SECONDS), self.tally.window(self._seconds_at_weight(canary.status.canary_weight)))
+            self._show(scene(canary, views, elapsed=self.elapsed, act=self._act, new_version=self._new_version, events=events))
             await asyncio.sleep(FRAME_SECONDS)
+
+    def _seconds_at_weight(self, weight: int) -> float:
+        """How long this weight has been measured: from a moment after it was asked, when it is live, for a window at most."""
+        if weight != self._weight:
+            self._weight, self._weight_since = weight, self.elapsed
+        return min(WINDOW_SECONDS, self.elapsed - self._weight_since - LIVE_AFTER_SECONDS)
 
     async def _canary(self) -> Canary:
         ref = Ref(CANARY, self._sample.namespace, APP)
