@@ -63,6 +63,8 @@ class Memory:
     failures: tuple[Fault, ...] = ()
     parsed: Canary | None = None
     told: Told = field(default_factory=Told)
+    listed: list[str] | None = None
+    """What `-observe-only` has shown last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +153,10 @@ class PassRunner:
             return canary
         written = await write_status(memory.objects, manifest, decision.status)
         metadata = canary.metadata.model_copy(update={"resource_version": written["metadata"]["resourceVersion"]})
-        memory.parsed = canary.model_copy(update={"status": decision.status, "metadata": metadata})
+        stored = canary.model_copy(update={"status": decision.status, "metadata": metadata})
+        memory.parsed = stored if memory.parsed is canary else None  # one that cannot be decoded stays so
         log.info("status_written", phase=decision.status.phase.value, weight=decision.status.canary_weight)
-        return memory.parsed
+        return stored
 
     async def _bring_about(self, decision: Decision, canary: Canary, memory: Memory) -> tuple[Fault, ...]:
         """Effects in order, up to the first that fails: the later ones may rely on it."""
@@ -179,7 +182,9 @@ class PassRunner:
                     await apply(effect, canary, ports)
                 except (EffectFailed, TargetMoved) as error:
                     noted.writes.append(f"{type(effect).__name__} would fail: {error}")
-        log.info("would_write", phase=decision.status.phase.value, writes=noted.writes, reason=decision.reason)
+        if noted.writes != memory.listed:
+            memory.listed = noted.writes
+            log.info("would_write", phase=decision.status.phase.value, writes=noted.writes, reason=decision.reason)
 
 
 def _unrecorded(_: Ref) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from flagger_py.local.demo.scene import Scene
-from flagger_py.local.demo.screen import percent
+from flagger_py.local.demo.screen import number, percent
 
 
 class Lines:
@@ -41,8 +41,7 @@ class Lines:
             return
         self._checks = scene.checks
         for check in scene.checks:
-            value = "-" if check.value is None else f"{check.value:.2f}"
-            self._line(scene, f"check    {check.name} {value} (bound {check.bound}): {check.result}")
+            self._line(scene, f"check    {check.name} {number(check.value)} (bound {check.bound}): {check.result}")
 
     def _line(self, scene: Scene, text: str) -> None:
         self._write(f"{scene.elapsed:6.1f} s  {text}")

@@ -48,8 +48,7 @@ def _checks(scene: Scene) -> Table:
     for heading in ("check", "value", "bound", "result"):
         table.add_column(heading, min_width=12)
     for check in scene.checks:
-        value = "-" if check.value is None else f"{check.value:.2f}"
-        table.add_row(check.name, value, check.bound, Text(check.result, style="green" if check.result == "pass" else "red"))
+        table.add_row(check.name, number(check.value), check.bound, Text(check.result, style="green" if check.result == "pass" else "red"))
     return table
 
 
@@ -58,6 +57,11 @@ def _events(scene: Scene) -> Text:
     for event in scene.events[-EVENTS:]:
         text.append(f"{event}\n", style="yellow" if event.startswith("Warning") else "")
     return text
+
+
+def number(value: float | None) -> str:
+    """A check's value with the digits that matter."""
+    return "-" if value is None else f"{value:.4g}"
 
 
 def percent(value: float | None) -> str:
