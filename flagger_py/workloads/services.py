@@ -15,7 +15,15 @@ from flagger_py.objects.protocol import Objects
 from flagger_py.objects.resource import SERVICE, Manifest, Ref
 from flagger_py.rollout.views import ServicesView
 from flagger_py.workloads.base import CANARY_SUFFIX, PRIMARY_SUFFIX, Selector, WorkloadError
-from flagger_py.workloads.metadata import FLUX_GUARDS, LAST_APPLIED, annotations_of, controlling_canary, owner_reference
+from flagger_py.workloads.metadata import (
+    FLUX_GUARDS,
+    LAST_APPLIED,
+    annotations_of,
+    controlling_canary,
+    is_canary_reference,
+    owner_reference,
+    owners_of,
+)
 from flagger_py.workloads.primary import require_room
 from flagger_py.workloads.template import ContainerPort
 from flagger_py.workloads.writing import replace, retry_conflicts
@@ -47,10 +55,23 @@ def service_name(role: Role, canary: Canary) -> str:
 def desired_service(role: Role, canary: Canary, selector: Selector, ports: Iterable[ContainerPort], live: Manifest | None) -> Manifest:
     """The Service as it should be: a new one, or the live one with what must change; equal to it where nothing must (routers:K8S-01..16).
 
-    Raises `WorkloadError` where another Canary controls it.
+    Raises `WorkloadError` where another Canary controls it, or another controller, which would undo the change.
     """
     value = selector.value if role is Role.CANARY else selector.primary
-    return _desired(role, canary, selector, value, ports, live)
+    desired = _desired(role, canary, selector, value, ports, live)
+    if live is not None and desired["spec"] != live["spec"]:
+        _refuse_other_controller(canary, live)
+    return desired
+
+
+def _refuse_other_controller(canary: Canary, live: Manifest) -> None:
+    """One that was taken over already, by Flagger say, stays so; its controller has let it."""
+    owner = next((owner for owner in owners_of(live) if owner.get("controller") and not is_canary_reference(owner)), None)
+    if owner is not None:
+        raise WorkloadError(
+            f"Service {canary.namespace}/{live['metadata']['name']}: metadata.ownerReferences: is controlled by {owner['kind']} "
+            f"{owner['name']}, which would undo a change; set another spec.service.name on {canary}, or remove that owner"
+        )
 
 
 def restored_apex(canary: Canary, selector: Selector | None, ports: Iterable[ContainerPort], live: Manifest) -> Manifest:

@@ -227,6 +227,19 @@ class TestRepair:
         with pytest.raises(WorkloadError, match="Service shop/web belongs to Canary other"):
             repaired(live)
 
+    def test_the_service_of_another_controller_is_not_changed(self) -> None:
+        """It would undo the change, again and again; one that fits already, Flagger's doing say, is fine."""
+        live = live_service()
+        live["metadata"]["ownerReferences"] = [
+            {"apiVersion": "example.com/v1", "kind": "Website", "name": "shop", "uid": "1", "controller": True}
+        ]
+        assert repaired(live) == live
+        live["spec"]["selector"] = {"app": "podinfo"}
+        with pytest.raises(
+            WorkloadError, match=r"Service shop/web: metadata\.ownerReferences: is controlled by Website shop, which would undo"
+        ):
+            repaired(live)
+
 
 class TestRestoredApex:
     def adopted(self, **annotations: str) -> Manifest:
