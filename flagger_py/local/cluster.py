@@ -2,9 +2,10 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -145,14 +146,13 @@ def _api_server(manifests: Iterable[Manifest]) -> ApiServer:
     return api
 
 
-def definitions() -> Iterator[Manifest]:
+@cache
+def definitions() -> tuple[Manifest, ...]:
     """The CustomResourceDefinitions of the cluster: ours, and those of the gateways and meshes that Envoy stands in for."""
-    for definition in DEFINITIONS:
-        yield definition.to_manifest()
     folder = resources.files("flagger_py.local") / "crds"
-    for entry in sorted(folder.iterdir(), key=lambda found: found.name):
-        if entry.name.endswith(".yaml"):
-            yield from (found for found in yaml.load_all(entry.read_text(), Loader=_Loader) if found)
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".yaml")), key=lambda entry: entry.name)
+    others = (manifest for entry in files for manifest in yaml.load_all(entry.read_text(), Loader=_Loader) if manifest)
+    return (*(definition.to_manifest() for definition in DEFINITIONS), *others)
 
 
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -50,6 +50,8 @@ class EnvoyProcess:
     def __init__(self, folder: Path, *, flush_interval: float = 0.5) -> None:
         self.folder = folder
         self.restarts = 0
+        self.pid = 0
+        """Of the process that runs; 0 while none does."""
         self._flush_interval = flush_interval
         self._on_start: list[Callable[[], None]] = []
         self._admin = ""
@@ -107,6 +109,7 @@ class EnvoyProcess:
         address_file = self.folder / "admin-address"
         await asyncio.to_thread(address_file.unlink, missing_ok=True)
         process = await self._spawn(address_file)
+        self.pid = process.pid
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._await_address(address_file), name="envoy admin address")
@@ -117,6 +120,7 @@ class EnvoyProcess:
                 return code
         finally:
             self._ready.clear()
+            self.pid = 0
             await _stop(process)
 
     async def _spawn(self, address_file: Path) -> asyncio.subprocess.Process:

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import os
 import re
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +45,7 @@ class _Programmed:
 
 
 class Programmer:
-    """Writes Envoy's files. One `apply` at a time."""
+    """Writes Envoy's files. One `apply` at a time. A Gateway port keeps its local port for good, also where Envoy is started anew."""
 
     def __init__(self, process: EnvoyProcess, *, local_ports: Mapping[int, int] | None = None) -> None:
         self._process = process
@@ -67,6 +68,11 @@ class Programmer:
             if entry["name"] == listener_name(port):
                 return int(entry["local_address"]["socket_address"]["port_value"])
         return 0
+
+    def _local_port(self, port: int) -> int:
+        if not self._local_ports.get(port):
+            self._local_ports[port] = _free_port()
+        return self._local_ports[port]
 
     async def _give_endpoints(self, backends: set[Backend], endpoints: Mapping[Backend, Iterable[Endpoint]]) -> None:
         """A cluster that Envoy knows already must take them before a route may send more to it."""
@@ -96,7 +102,7 @@ class Programmer:
         for port, configuration in route_configurations(table).items():
             version = await self._write(_routes_file(port), [configuration])
             expected[f"http.{STAT_PREFIX}.rds.{listener_name(port)}.version_text"] = version
-        listeners = [listener(port, self._local_ports.get(port, 0), self._folder / _routes_file(port)) for port in table.ports]
+        listeners = [listener(port, self._local_port(port), self._folder / _routes_file(port)) for port in table.ports]
         expected["listener_manager.lds.version_text"] = await self._write("listeners.json", listeners)
         await self._taken(expected)
 
@@ -142,6 +148,12 @@ def _error_details(node: Any) -> Iterable[str]:
     elif isinstance(node, list):
         for value in node:
             yield from _error_details(value)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port: int = bound.getsockname()[1]
+        return port
 
 
 def _endpoints_file(backend: Backend) -> str:

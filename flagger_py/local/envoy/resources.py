@@ -45,7 +45,7 @@ def socket_address(address: str, port: int) -> Json:
 
 
 def listener(port: int, local_port: int, routes_file: Path) -> Json:
-    """The listener of a Gateway port, on loopback; `local_port` 0 takes any free one."""
+    """The listener of a Gateway port, on loopback."""
     manager = {
         "@type": f"{TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": STAT_PREFIX,

@@ -79,15 +79,16 @@ class PodRunner:
 
     async def _container(self, spec: Mapping[str, Any], bound: Bound) -> None:
         await self._pull(spec)
-        sockets = [bound.sockets[port] for port in container_ports(spec) or [first_port(spec)]]
+        ports = container_ports(spec) or [first_port(spec)]
+        sockets = [bound.sockets[port] for port in ports]
         pause = FIRST_BACKOFF
         while not self._stopping.is_set():
             ended = await self._run_once(spec, sockets)
             if not self._restarts(ended):
                 return
-            sockets = list(self._network.rebind(bound.address, container_ports(spec) or [first_port(spec)]).sockets.values())
             await self._back_off(spec, ended, pause)
             pause = min(2 * pause, LONGEST_BACKOFF)
+            sockets = list(self._network.rebind(bound.address, ports).sockets.values())
         for unused in sockets:
             unused.close()
 
