@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from tests.e2e import crds, namespace
-from tests.e2e.binaries import CONTROL_PLANE, CannotBuild, build, cache_folder
-from tests.e2e.controlplane import ControlPlane, control_plane
+from tests.e2e.binaries import CONTOUR, CONTROL_PLANE, CannotBuild, build, cache_folder
+from tests.e2e.controlplane import ControlPlane
 from tests.e2e.processes import HasEnded
+from tests.e2e.stack import stack
 
 KEPT_RUNS: Final = 5
 CANNOT_RUN: Final = 3
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     """Builds happen outside of the namespace: nothing inside reaches a registry."""
     try:
         build(CONTROL_PLANE)
+        build(CONTOUR)
         definitions = crds.of_everything()
         if not namespace.is_inside():
             namespace.enter("tests.e2e", arguments)
@@ -36,9 +38,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 async def _run(arguments: list[str], folder: Path, definitions: str) -> int:
-    async with control_plane(build(CONTROL_PLANE), folder) as plane:
-        await asyncio.to_thread(crds.install, plane.binaries["kubectl"], plane.kubeconfig(), definitions)
-        code = await _command(_command_line(arguments), plane)
+    async with stack(folder, definitions, whole=True) as running:
+        code = await _command(_command_line(arguments), running.plane)
     if code:
         print(f"logs, audit log and dumps: {folder}", file=sys.stderr)
     return code

@@ -1,6 +1,7 @@
 """CustomResourceDefinitions: ours from the tree, those of gateways out of Go's module cache, unchanged."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from tests.e2e.binaries import module_file, module_files
 GATEWAY_API: Final = ("sigs.k8s.io/gateway-api", "v1.7.0")
 ISTIO: Final = ("istio.io/api", "v1.31.1")
 CONTOUR: Final = ("github.com/projectcontour/contour", "v1.33.8")
+SETTLING_SECONDS: Final = 30.0
 OURS: Final = Path(__file__).parents[2] / "deploy" / "crds"
 
 
@@ -38,10 +40,20 @@ def of_everything() -> str:
     return _joined([ours(), gateway_api(), istio(), contour()])
 
 
+def apply(kubectl: Path, kubeconfig: Path, manifests: str) -> None:
+    """As an administrator does. Right after a definition came the server refuses its objects for some seconds (429)."""
+    command = [str(kubectl), "--kubeconfig", str(kubeconfig), "apply", "--server-side", "--filename", "-"]
+    end = time.monotonic() + SETTLING_SECONDS
+    while (done := subprocess.run(command, input=manifests, text=True, capture_output=True, check=False)).returncode:
+        if time.monotonic() > end:
+            raise RuntimeError(f"kubectl apply: {done.stderr.strip()}")
+        time.sleep(0.5)
+
+
 def install(kubectl: Path, kubeconfig: Path, definitions: str) -> None:
-    """Apply them as an administrator does, and wait until they are served."""
+    """Apply them, and wait until they are served."""
     command = [str(kubectl), "--kubeconfig", str(kubeconfig)]
-    subprocess.run([*command, "apply", "--server-side", "--filename", "-"], input=definitions, text=True, check=True, capture_output=True)
+    apply(kubectl, kubeconfig, definitions)
     waiting = ["wait", "--for", "condition=Established", "customresourcedefinitions", "--all", "--timeout", "60s"]
     subprocess.run([*command, *waiting], check=True, capture_output=True)
 

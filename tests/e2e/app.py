@@ -1,0 +1,140 @@
+"""One app with its Canary on the real cluster, steady requests to it, and what was seen of both."""
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from flagger_py.kube.client import Client
+from flagger_py.local import samples
+from flagger_py.local.envoy.translation import GATEWAY as GATEWAY_RESOURCE
+from flagger_py.local.resources import NAMESPACE
+from flagger_py.local.samples import APP, GATEWAY_CLASS, Applied, Sample
+from flagger_py.local.traffic import Answer, LoadGenerator, TrafficSettings
+from flagger_py.objects.patch import MergePatch
+from flagger_py.objects.resource import CANARY, DEPLOYMENT, EVENT, Manifest, Ref
+from tests.e2e import gateway
+from tests.e2e.waiting import POLL
+
+PROMETHEUS: Final = "http://prometheus.monitoring:9090"
+SETTLING: Final = 1.0
+"""Seconds after a change of weights in which answers are not counted: Contour, Envoy and requests under way."""
+DEVIATIONS: Final = 4.5
+"""How many standard deviations a measured share may be off: one in 150,000 is further away by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The Canary's status when it was seen to change."""
+
+    at: float
+    phase: str
+    weight: int
+
+
+@dataclass(slots=True)
+class App:
+    """A Deployment and its Canary in a namespace of their own, with a host name of their own."""
+
+    client: Client
+    sample: Sample
+    load: LoadGenerator
+    moments: list[Moment] = field(default_factory=list)
+
+    async def release(self, version: str, **environment: str) -> None:
+        """Set another image on the target; `environment` makes it fail."""
+        await self.client.patch(self._ref(APP), MergePatch(samples.new_version(version, environment)))
+
+    async def until_phase(self, phase: str, *, seconds: float = 90) -> Manifest:
+        """Wait for the Canary's phase, and note what happens meanwhile."""
+        end = asyncio.get_running_loop().time() + seconds
+        while True:
+            status = await self.look()
+            if status.get("phase") == phase:
+                return status
+            assert asyncio.get_running_loop().time() < end, f"not {phase} within {seconds} s: {status}\n{await self.events()}"
+            await asyncio.sleep(POLL)
+
+    async def look(self) -> Manifest:
+        """The Canary's status now."""
+        status = (await self.client.get(Ref(CANARY, self.sample.namespace, APP))).get("status") or {}
+        moment = Moment(asyncio.get_running_loop().time(), status.get("phase", ""), status.get("canaryWeight", 0))
+        if not self.moments or (moment.phase, moment.weight) != (self.moments[-1].phase, self.moments[-1].weight):
+            self.moments.append(moment)
+        return status
+
+    async def image(self, name: str) -> str:
+        """The tag that a Deployment runs."""
+        deployment = await self.client.get(self._ref(name))
+        return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]
+
+    async def replicas(self, name: str) -> int:
+        return int((await self.client.get(self._ref(name)))["spec"]["replicas"])
+
+    async def events(self) -> list[str]:
+        """Messages of the Canary's events, oldest first."""
+        found = await self.client.find(EVENT, self.sample.namespace)
+        ours = [event for event in found if event["involvedObject"]["kind"] == "Canary"]
+        return [event["message"] for event in sorted(ours, key=lambda event: event.get("firstTimestamp") or "")]
+
+    def answers(self, since: float = 0.0) -> list[Answer]:
+        """All that came back since a time of the loop (at most two minutes ago)."""
+        return [answer for answer in self.load.tally.window(120).answers if answer.at >= since]
+
+    def check_weights(self, version: str) -> dict[int, tuple[int, int]]:
+        """Hold the answers under each weight against it. Gives requests and those that met the version, by weight."""
+        measured = {}
+        for moment, following in zip(self.moments, self.moments[1:], strict=False):
+            answers = [answer for answer in self.answers() if moment.at + SETTLING < answer.at < following.at - POLL]
+            if moment.phase != "Progressing" or not answers:
+                continue
+            hits = sum(answer.version == version for answer in answers)
+            expected, deviation = _binomial(len(answers), moment.weight / 100)
+            assert abs(hits - expected) <= DEVIATIONS * deviation, f"{hits} of {len(answers)} answers at weight {moment.weight}"
+            measured[moment.weight] = (len(answers), hits)
+        return measured
+
+    def _ref(self, name: str) -> Ref:
+        return Ref(DEPLOYMENT, self.sample.namespace, name)
+
+
+def _binomial(trials: int, probability: float) -> tuple[float, float]:
+    """Expectation and standard deviation."""
+    return trials * probability, math.sqrt(trials * probability * (1 - probability))
+
+
+@asynccontextmanager
+async def app(client: Client, sample: Sample, *, rate: float = 40.0) -> AsyncIterator[App]:
+    """Deployed and initialised, with requests under way until the context is left."""
+    host = f"{sample.namespace}.example.com"
+    for resource, manifest in objects(sample, host):
+        if resource != NAMESPACE:
+            await client.create(resource, manifest)
+    settings = TrafficSettings(f"http://{gateway.ENVOY_IP}:{gateway.HTTP_PORT}/", host, rate)
+    running = App(client, sample, LoadGenerator(settings))
+    await running.until_phase("Initialized")
+    async with asyncio.TaskGroup() as group:
+        loading = group.create_task(running.load.run(), name="load")
+        try:
+            yield running
+        finally:
+            loading.cancel()
+
+
+def objects(sample: Sample, host: str) -> list[Applied]:
+    """The sample of the demo, on Contour's Gateway and with a host of its own."""
+    local = [applied for applied in samples.objects(sample) if applied[0] not in (GATEWAY_CLASS, GATEWAY_RESOURCE)]
+    text = json.dumps([manifest for _, manifest in local]).replace(samples.HOST, host)
+    manifests: list[Manifest] = json.loads(text)
+    for manifest in manifests:
+        _attach(manifest)
+    return [(resource, manifest) for (resource, _), manifest in zip(local, manifests, strict=True)]
+
+
+def _attach(manifest: Mapping[str, Any]) -> None:
+    service = (manifest.get("spec") or {}).get("service") or {}
+    if "gatewayRefs" in service:
+        service["gatewayRefs"] = [{"name": gateway.GATEWAY, "namespace": gateway.NAMESPACE}]

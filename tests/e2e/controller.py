@@ -1,0 +1,29 @@
+"""The controller as a pod: the manifests of `deploy/kustomize`, with nothing changed but image, node and a few arguments."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from flagger_py.objects.resource import Manifest
+from tests.e2e.node import PROCESSES
+
+KUSTOMIZE: Final = Path(__file__).parents[2] / "deploy" / "kustomize"
+IMAGE: Final = "flagger-py"
+NAMESPACE: Final = "flagger-system"
+USER: Final = f"system:serviceaccount:{NAMESPACE}:flagger"
+ARGUMENTS: Final = ("-metrics-server=http://prometheus.monitoring:9090", "-minimum-interval=2s")
+
+
+def manifests(kubectl: Path, arguments: Sequence[str] = ARGUMENTS, *, overlay: str = "") -> list[Manifest]:
+    """What `kubectl apply -k` would apply, with further arguments."""
+    command = [str(kubectl), "kustomize", str(KUSTOMIZE / overlay)]
+    rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found: list[Manifest] = list(yaml.safe_load_all(rendered))
+    for deployment in (manifest for manifest in found if manifest["kind"] == "Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        pod["nodeName"] = PROCESSES
+        pod["containers"][0]["args"] += list(arguments)
+    return found

@@ -1,0 +1,43 @@
+"""Everything that a run needs, as one context: control plane, definitions, nodes, gateway, Prometheus and the controller as a pod."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tests.e2e import controller, crds, gateway
+from tests.e2e.binaries import CONTROL_PLANE, build, cache_folder
+from tests.e2e.controlplane import ControlPlane, control_plane
+from tests.e2e.gateway import Gateway
+from tests.e2e.node import Nodes, image_of_the_controller, nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What is running; parts that were not asked for are missing."""
+
+    plane: ControlPlane
+    nodes: Nodes | None = None
+    gateway: Gateway | None = None
+
+
+@asynccontextmanager
+async def stack(folder: Path, definitions: str, *, whole: bool) -> AsyncIterator[Stack]:
+    """`whole`: with nodes, gateway and controller; else the control plane and the definitions alone."""
+    async with AsyncExitStack() as contexts:
+        plane = await contexts.enter_async_context(control_plane(build(CONTROL_PLANE), folder))
+        kubectl, kubeconfig = plane.binaries["kubectl"], plane.kubeconfig()
+        await asyncio.to_thread(crds.install, kubectl, kubeconfig, definitions)
+        if not whole:
+            yield Stack(plane)
+            return
+        image = await asyncio.to_thread(image_of_the_controller, cache_folder() / "image", Path(sys.prefix) / "bin" / "flagger")
+        running = await contexts.enter_async_context(nodes(plane, {controller.IMAGE: image}))
+        await asyncio.to_thread(crds.apply, kubectl, kubeconfig, gateway.OBJECTS)
+        proxy = await contexts.enter_async_context(gateway.gateway(plane))
+        await asyncio.to_thread(crds.apply, kubectl, kubeconfig, yaml.safe_dump_all(controller.manifests(kubectl)))
+        yield Stack(plane, running, proxy)
