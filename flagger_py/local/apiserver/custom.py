@@ -1,6 +1,9 @@
 """Custom resources: the kinds that a CustomResourceDefinition makes, and the strategy of their objects."""
 
+from functools import lru_cache
 from typing import Any, Final
+
+import orjson
 
 from flagger_py.local.apiserver.kinds import Kind, ScalePaths
 from flagger_py.local.apiserver.registry import version_priority
@@ -68,13 +71,13 @@ def stored_schema(crd: Manifest) -> Node:
 
 def _kind(spec: dict[str, Any], version: dict[str, Any], storage: str, preferred: str) -> Kind:
     names, subresources = spec["names"], version.get("subresources", {})
-    schema = custom(_open_api(version))
+    schema, validator = _compiled(version["name"], orjson.dumps(_open_api(version)))
     has_status = "status" in subresources
     resource = Resource(spec["group"], version["name"], names["plural"], names["kind"], spec["scope"] == "Namespaced")
     return Kind(
         resource,
         schema=schema,
-        strategy=CustomStrategy(SchemaValidator(schema), has_status=has_status),
+        strategy=CustomStrategy(validator, has_status=has_status),
         storage_version=storage,
         singular=names.get("singular") or names["kind"].lower(),
         list_kind=names.get("listKind") or f"{names['kind']}List",
@@ -88,6 +91,14 @@ def _kind(spec: dict[str, Any], version: dict[str, Any], storage: str, preferred
         deprecation=_deprecation(resource, version, preferred),
         columns=tuple(version.get("additionalPrinterColumns") or [_AGE]),
     )
+
+
+@lru_cache(maxsize=256)
+def _compiled(version: str, schema: bytes) -> tuple[Node, SchemaValidator]:
+    """A schema, compiled once for all servers of the process. Versions have nodes of their own: objects are encoded once per node."""
+    del version
+    node = custom(orjson.loads(schema))
+    return node, SchemaValidator(node)
 
 
 def _open_api(version: dict[str, Any]) -> dict[str, Any]:
