@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from flagger_py.http.client import HttpRequest, HttpResponse
 from flagger_py.kube.client import Client, WatchOptions
 from flagger_py.kube.transport import Transport
 from flagger_py.local.apiserver import ApiServer
+from flagger_py.local.apiserver.users import AUTHENTICATED, MASTERS, User
 from flagger_py.objects.errors import ApiError
 from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import CANARY, DEPLOYMENT, EVENT, Manifest, Ref, Resource
@@ -30,12 +32,15 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 HTTP_ROUTE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "test"
+CONTROLLER = User("controller", (MASTERS, AUTHENTICATED))
+"""Who the controller is on the server, so that its requests can be told from those of the test."""
 
 
+@cache
 def crds() -> list[Manifest]:
     """Ours, and those of the routers."""
     files = [*sorted((ROOT / "deploy/crds").glob("*.flagger.app.yaml")), *sorted((ROOT / "flagger_py/local/crds").glob("*.yaml"))]
-    return [manifest for file in files for manifest in yaml.safe_load_all(file.read_text()) if manifest]
+    return [manifest for file in files for manifest in yaml.load_all(file.read_bytes(), yaml.CSafeLoader)]
 
 
 def deployment(image: str = "web:1", name: str = "web", **spec: Any) -> Manifest:
@@ -108,6 +113,8 @@ class MemoryCluster:
     web: Web = field(default_factory=Web)
     ready_after: float = 1.0
     broken_images: set[str] = field(default_factory=set)
+    start: datetime = START
+    """The time of day at which the loop's clock began."""
 
     async def get(self, resource: Resource, name: str) -> Manifest:
         return await self.client.get(Ref(resource, NAMESPACE, name))
@@ -150,13 +157,13 @@ class MemoryCluster:
 
 
 @asynccontextmanager
-async def memory_cluster() -> AsyncIterator[MemoryCluster]:
+async def memory_cluster(start: datetime = START) -> AsyncIterator[MemoryCluster]:
     """A cluster with its stand-ins running, and a namespace."""
-    clock = LoopClock(START)
+    clock = LoopClock(start)
     server = ApiServer(now=clock.now, entropy=random.Random(1))
     server.load([*crds(), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}])
     transport = server.transport()
-    cluster = MemoryCluster(server, transport, Client(transport, jitter=lambda: 0.5))
+    cluster = MemoryCluster(server, transport, Client(transport, jitter=lambda: 0.5), start=start)
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(server.run(), name="garbage collector"),
@@ -174,7 +181,7 @@ async def memory_cluster() -> AsyncIterator[MemoryCluster]:
 async def running_controller(cluster: MemoryCluster, **flags: Any) -> AsyncIterator[Controller]:
     """A controller against the cluster; leaving stops it as a signal would."""
     settings = ControllerFlags(enable_leader_election=False, log_level="error", **flags)
-    controller = Controller(settings, cluster.transport, cluster.web, LoopClock(START), "replica-1")
+    controller = Controller(settings, cluster.server.transport(CONTROLLER), cluster.web, LoopClock(cluster.start), "replica-1")
     async with asyncio.TaskGroup() as group:
         task = group.create_task(controller.run(), name="controller")
         try:

@@ -1,0 +1,137 @@
+"""Taking over what Flagger 1.44 left, with the real controller: nothing restarts, and every rollout ends as it would have (design §6)."""
+
+import asyncio
+
+import pytest
+
+from flagger_py.objects.resource import CONFIG_MAP, DEPLOYMENT
+from tests.memory.cluster import MemoryCluster, running_controller
+from tests.memory.recordings import Recording, cluster_of, image_of, weights_seen, writes
+
+pytestmark = pytest.mark.looptime
+
+WEIGHTED = ("gateway-weighted", "istio-weighted", "contour-weighted")
+ALLOWED = {("create", "controllerrevisions"), ("patch", "canaries"), ("create", "events")}
+"""What an adoption writes: the promoted template, our part of the status, and what it says about that."""
+
+
+async def _image(cluster: MemoryCluster, name: str) -> str:
+    return image_of(await cluster.get(DEPLOYMENT, name))
+
+
+async def _replicas(cluster: MemoryCluster, name: str) -> int:
+    return int((await cluster.get(DEPLOYMENT, name))["spec"]["replicas"])
+
+
+@pytest.mark.parametrize("phase", ["initialized", "succeeded", "failed"])
+@pytest.mark.parametrize("scenario", WEIGHTED)
+async def test_a_settled_canary_is_adopted_without_a_write_elsewhere(scenario: str, phase: str) -> None:
+    """routers:CTR-22, workloads:GEN-20, engine:RST-05: no workload, Service, config or route is written in ten intervals."""
+    recording = Recording(scenario, phase)
+    async with cluster_of(recording) as cluster, running_controller(cluster):
+        status = await cluster.until(lambda status: "rollout" in status, seconds=30)
+        await asyncio.sleep(100)
+        assert {(one.verb, one.resource) for one in writes(cluster)} <= ALLOWED
+        now = await cluster.status()
+        kept = ("phase", "canaryWeight", "failedChecks", "lastAppliedSpec", "lastPromotedSpec", "trackedConfigs")
+        assert {key: now.get(key) for key in kept} == {key: recording.status.get(key) for key in kept}
+        assert now["rollout"] == status["rollout"], "after the adoption nothing moves"
+
+
+@pytest.mark.parametrize("scenario", WEIGHTED)
+async def test_a_rollout_goes_on_where_it_was(scenario: str) -> None:
+    """engine:RST-05, Progressing weighted."""
+    recording = Recording(scenario, "progressing")
+    async with cluster_of(recording) as cluster, weights_seen(cluster, recording.canary["spec"]["provider"]) as seen:
+        async with running_controller(cluster):
+            await cluster.until_phase("Succeeded")
+        assert seen == [(80, 20), (60, 40), (100, 0)]
+        assert await _image(cluster, "web-primary") == recording.image("web")
+        assert await _replicas(cluster, "web") == 0
+
+
+@pytest.mark.parametrize("scenario", WEIGHTED)
+async def test_failed_checks_are_counted_on(scenario: str) -> None:
+    """engine:RST-02: one failed check of two is there, the next one rolls back."""
+    recording = Recording(scenario, "failing")
+    async with cluster_of(recording) as cluster, weights_seen(cluster, recording.canary["spec"]["provider"]) as seen:
+        cluster.web.success_rate = 50
+        async with running_controller(cluster):
+            await cluster.until_phase("Failed", seconds=15)
+        assert seen == [(80, 20), (100, 0)]
+        assert await _image(cluster, "web-primary") == recording.image("web-primary")
+        assert await _replicas(cluster, "web") == 0
+
+
+@pytest.mark.parametrize(("phase", "weights"), [("promoting", [(60, 40), (100, 0)]), ("finalising", [(100, 0)])])
+@pytest.mark.parametrize("scenario", WEIGHTED)
+async def test_a_promotion_is_finished_without_doing_it_again(scenario: str, phase: str, weights: list[tuple[int, int]]) -> None:
+    """engine:RST-05, workloads:GEN-19: the primary has the new template already and is not written again."""
+    recording = Recording(scenario, phase)
+    async with cluster_of(recording) as cluster, weights_seen(cluster, recording.canary["spec"]["provider"]) as seen:
+        async with running_controller(cluster):
+            await cluster.until_phase("Succeeded")
+        assert seen == weights
+        assert not [one for one in writes(cluster) if one.name == "web-primary"]
+        assert await _image(cluster, "web-primary") == recording.image("web")
+        assert await _replicas(cluster, "web") == 0
+
+
+@pytest.mark.parametrize("scenario", WEIGHTED)
+async def test_an_initialisation_goes_on(scenario: str) -> None:
+    """engine:RST-05, Initializing: the target stays until the primary is ready."""
+    recording = Recording(scenario, "initializing")
+    async with cluster_of(recording) as cluster, running_controller(cluster):
+        await cluster.until_phase("Initialized")
+        assert await _image(cluster, "web-primary") == recording.image("web")
+        assert await _replicas(cluster, "web-primary") == 2
+        assert await _replicas(cluster, "web") == 0
+
+
+@pytest.mark.parametrize("phase", ["initialized", "succeeded"])
+@pytest.mark.parametrize("scenario", WEIGHTED)
+async def test_a_revision_that_was_set_meanwhile_is_run(scenario: str, phase: str) -> None:
+    """design §6, workloads:CHG-02: a target that differs from the primary is a run of its own, never promoted silently."""
+    recording = Recording(scenario, phase)
+    async with cluster_of(recording) as cluster, weights_seen(cluster, recording.canary["spec"]["provider"]) as seen:
+        await _set_image(cluster, "example/web:9")
+        async with running_controller(cluster):
+            await cluster.until_phase("Progressing")
+            assert await _image(cluster, "web-primary") == recording.image("web-primary")
+            await cluster.until_phase("Succeeded")
+        assert seen == [(100, 0), (80, 20), (60, 40), (100, 0)]
+        assert await _image(cluster, "web-primary") == "example/web:9"
+
+
+@pytest.mark.parametrize("phase", ["initialized", "succeeded"])
+@pytest.mark.parametrize("scenario", WEIGHTED)
+async def test_a_config_that_was_changed_meanwhile_is_run(scenario: str, phase: str) -> None:
+    """workloads:CFG-07, engine:REV-04: Flagger's checksums of configs are ours."""
+    recording = Recording(scenario, phase)
+    async with cluster_of(recording) as cluster, weights_seen(cluster, recording.canary["spec"]["provider"]) as seen:
+        await cluster.patch(CONFIG_MAP, "settings", {"data": {"colour": "black"}})
+        async with running_controller(cluster):
+            await cluster.until_phase("Progressing")
+            await cluster.until_phase("Succeeded")
+        assert seen == [(100, 0), (80, 20), (60, 40), (100, 0)]
+        assert (await cluster.get(CONFIG_MAP, "settings-primary"))["data"] == {"colour": "black"}
+
+
+@pytest.mark.parametrize("scenario", WEIGHTED)
+async def test_a_failed_canary_is_taken_as_it_is(scenario: str) -> None:
+    """design §6, Failed: the target as it is counts as the failed revision; a change after the take-over is a run (engine:TICK-15)."""
+    recording = Recording(scenario, "failed")
+    async with cluster_of(recording) as cluster, running_controller(cluster):
+        await cluster.until(lambda status: "rollout" in status, seconds=30)
+        await asyncio.sleep(30)
+        assert (await cluster.status())["phase"] == "Failed"
+        await _set_image(cluster, "example/web:9")
+        await cluster.until_phase("Progressing")
+        await cluster.until_phase("Succeeded")
+        assert await _image(cluster, "web-primary") == "example/web:9"
+
+
+async def _set_image(cluster: MemoryCluster, image: str) -> None:
+    containers = (await cluster.get(DEPLOYMENT, "web"))["spec"]["template"]["spec"]["containers"]
+    changed = [{**containers[0], "image": image}, *containers[1:]]
+    await cluster.patch(DEPLOYMENT, "web", {"spec": {"template": {"spec": {"containers": changed}}}})
