@@ -119,15 +119,20 @@ class Tally:
 
 
 class LoadGenerator:
-    """Sends requests until it is cancelled. Its own `tally` counts; a fresh one may be set at any time."""
+    """Sends requests until it is stopped. Its own `tally` counts; a fresh one may be set at any time."""
 
     def __init__(self, settings: TrafficSettings) -> None:
         self.settings = settings
         self.tally = Tally(asyncio.get_running_loop().time)
         self._in_flight = 0
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Send nothing more; `run` returns when all requests under way have been answered."""
+        self._stopping = True
 
     async def run(self) -> None:
-        """For ever, at the set rate: each request has its time, and one that is late does not move the next."""
+        """Until `stop`, at the set rate: each request has its time, and one that is late does not move the next."""
         loop = asyncio.get_running_loop()
         sessions = [self._session() for _ in range(max(1, self.settings.clients))]
         try:
@@ -135,6 +140,8 @@ class LoadGenerator:
                 started = loop.time()
                 for number in count():
                     await asyncio.sleep(started + number / self.settings.rate - loop.time())
+                    if self._stopping:
+                        break
                     self._launch(group, sessions[number % len(sessions)])
         finally:
             for session in sessions:

@@ -131,9 +131,9 @@ async def load(cluster: LocalCluster, rate: float, **settings: Any) -> AsyncIter
     address = await cluster.address()
     generator = LoadGenerator(TrafficSettings(f"http://{address}/", HOST, rate, **settings))
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(generator.run())
+        group.create_task(generator.run())
         yield generator
-        task.cancel()
+        generator.stop()
 
 
 async def answers(generator: LoadGenerator, count: int) -> dict[str, int]:
