@@ -176,4 +176,5 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
 
 
 def _headers_of(response: aiohttp.ClientResponse) -> Mapping[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
+    """A header that comes more than once (`Warning` does) is one whose values are joined, as HTTP has it."""
+    return {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers}

@@ -225,6 +225,19 @@ async def test_redirects_are_not_followed_with_our_token(tmp_path: Path) -> None
             await Client(transport, retries=RetryPolicy(failed_reads=0)).get_path("/version")
 
 
+async def warned(request: web.BaseRequest) -> web.StreamResponse:
+    response = web.json_response({})
+    for text in ("one", "two"):
+        response.headers.add("Warning", f'299 - "{text}"')
+    return response
+
+
+async def test_no_warning_of_the_server_is_lost(tmp_path: Path) -> None:
+    """kube-apiserver sends one header for each."""
+    async with serve(warned) as server, open_transport(kubeconfig(tmp_path, server, {})) as transport:
+        assert (await transport.request(VERSION)).headers["warning"] == '299 - "one", 299 - "two"'
+
+
 async def test_a_proxy_of_the_kubeconfig_is_used(tmp_path: Path) -> None:
     async with serve(echo) as proxy:
         path = kubeconfig(tmp_path, "http://cluster.invalid:6443", {}, **{"proxy-url": proxy})
