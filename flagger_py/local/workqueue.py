@@ -13,6 +13,8 @@ log = structlog.get_logger()
 FIRST_RETRY: Final = 0.05
 LONGEST_RETRY: Final = 5.0
 """Seconds before a key that failed is tried again, doubled each time."""
+TOLERANCE: Final = 1e-3
+"""Seconds by which a key may run early: a loop's timer may fire a little before the time that was computed."""
 
 K = TypeVar("K", bound=Hashable)
 
@@ -46,7 +48,7 @@ class WorkQueue(Generic[K]):
                 await self._wait()
 
     def _ready(self) -> list[K]:
-        now = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time() + TOLERANCE
         return [key for key, at in self._due.items() if at <= now and key not in self._running]
 
     async def _wait(self) -> None:

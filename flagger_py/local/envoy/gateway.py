@@ -153,7 +153,7 @@ class EnvoyGateway:
         if found is None:
             return
         before = found.get("status") or {}
-        after = {**before, **_with_times(wanted.status, before, self._clock())}
+        after = {**before, **with_times(wanted.status, before, self._clock())}
         patch = merge_patch({"status": before}, {"status": after})
         if not patch.is_empty:
             await self._objects.patch(wanted.ref, patch, subresource="status")
@@ -183,14 +183,14 @@ def ready_endpoints(backend: Backend, services: Mapping[Key, Manifest], slices: 
     ]
 
 
-def _with_times(status: Mapping[str, Any], before: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def with_times(status: Mapping[str, Any], before: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """The status with `lastTransitionTime` in its conditions, and in those of its parents and listeners."""
     timed = dict(status)
     if "conditions" in status:
         timed["conditions"] = with_transition_times(status["conditions"], before.get("conditions"), now)
     for field in ("parents", "listeners"):
         if field in status:
-            timed[field] = [_with_times(entry, _same(entry, before.get(field) or []), now) for entry in status[field]]
+            timed[field] = [with_times(entry, _same(entry, before.get(field) or []), now) for entry in status[field]]
     return timed
 
 

@@ -1,0 +1,59 @@
+"""The endpoints of a backend, and times in statuses."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flagger_py.local.envoy.gateway import ready_endpoints, with_times
+from flagger_py.local.envoy.model import Backend
+from flagger_py.local.envoy.resources import Endpoint, cluster, load_assignment
+from flagger_py.local.envoy.translation import Key
+
+BACKEND = Backend("test", "web", 80)
+SERVICES = {Key("test", "web"): {"spec": {"ports": [{"name": "http", "port": 80}, {"name": "admin", "port": 81}]}}}
+
+
+def slice_of(ready: bool | None, *ports: tuple[str, int]) -> dict[str, Any]:
+    conditions = {} if ready is None else {"ready": ready}
+    return {
+        "ports": [{"name": name, "port": port} for name, port in ports],
+        "endpoints": [{"addresses": ["127.64.0.1"], "conditions": conditions}],
+    }
+
+
+def test_only_ready_addresses_of_the_ports_name_count() -> None:
+    slices = {Key("test", "web"): [slice_of(True, ("http", 9898), ("admin", 9797)), slice_of(False, ("http", 9899))]}
+    assert ready_endpoints(BACKEND, SERVICES, slices) == [Endpoint("127.64.0.1", 9898)]
+
+
+def test_an_endpoint_that_says_nothing_is_ready() -> None:
+    assert ready_endpoints(BACKEND, SERVICES, {Key("test", "web"): [slice_of(None, ("http", 1))]}) == [Endpoint("127.64.0.1", 1)]
+
+
+def test_a_backend_without_service_or_slices_has_none() -> None:
+    assert ready_endpoints(Backend("test", "gone", 80), SERVICES, {}) == []
+
+
+def test_times_of_conditions_move_with_their_status_in_parents_and_listeners_too() -> None:
+    def status(value: str) -> dict[str, Any]:
+        condition = {"type": "Accepted", "status": value}
+        return {"conditions": [condition], "parents": [{"parentRef": {"name": "gw"}, "controllerName": "c", "conditions": [condition]}]}
+
+    first = with_times(status("True"), {}, datetime(2026, 1, 1, tzinfo=UTC))
+    same = with_times(status("True"), first, datetime(2026, 1, 2, tzinfo=UTC))
+    assert same == first
+    changed = with_times(status("False"), first, datetime(2026, 1, 2, tzinfo=UTC))
+    assert changed["parents"][0]["conditions"][0]["lastTransitionTime"] == "2026-01-02T00:00:00Z"
+
+
+def test_a_cluster_is_named_in_metrics_as_contour_names_it() -> None:
+    """metrics:OBS-CONTOUR-01"""
+    rendered = cluster(Backend("test", "web-canary", 80), Path("/x/endpoints.json"))
+    assert rendered["name"] == "test/web-canary/80"
+    assert rendered["alt_stat_name"] == "test_web-canary_80"
+
+
+def test_endpoints_are_sorted_so_that_equal_sets_have_equal_versions() -> None:
+    a, b = Endpoint("127.64.0.1", 1), Endpoint("127.64.0.2", 1)
+    assert load_assignment(BACKEND, [b, a]) == load_assignment(BACKEND, [a, b])
+    assert load_assignment(BACKEND, [])["endpoints"] == []
