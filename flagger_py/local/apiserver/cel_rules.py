@@ -220,6 +220,12 @@ def _index_of(value: Any, wanted: Any, *rest: int) -> int:
     return value.index(wanted) if wanted in value else -1
 
 
+def _last_index_of(value: Any, wanted: Any, *start: int) -> int:
+    if isinstance(value, str):
+        return value.rfind(wanted, 0, *(one + len(wanted) for one in start))
+    return len(value) - 1 - value[::-1].index(wanted) if wanted in value else -1
+
+
 def _find(text: str, pattern: str) -> str:
     match = re.search(pattern, text)
     return match[0] if match else ""
@@ -267,6 +273,7 @@ _FUNCTIONS: Final = cast(
     {
         "isSorted": _is_sorted,
         "indexOf": _index_of,
+        "lastIndexOf": _last_index_of,
         "find": _find,
         "findAll": _find_all,
         "isURL": _is_url,
