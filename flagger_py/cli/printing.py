@@ -38,7 +38,7 @@ def _diff(change: Change, *, show_secrets: bool) -> str:
         before, after = _without_secrets(change.before, change.after, "before"), _without_secrets(change.after, change.before, "after")
     lines = difflib.unified_diff(
         _lines(before),
-        _lines(after),
+        _lines(_in_order_of(before, after)),
         fromfile=change.source or "/dev/null",
         tofile=change.name if after is not None else "/dev/null",
         n=_CONTEXT_LINES,
@@ -48,6 +48,17 @@ def _diff(change: Change, *, show_secrets: bool) -> str:
 
 def _lines(manifest: Manifest | None) -> list[str]:
     return [] if manifest is None else _dump(manifest).splitlines(keepends=True)
+
+
+def _in_order_of(model: Any, value: Any) -> Any:
+    """The value with the fields of its maps in the order of the model's, so that a diff shows no mere change of order."""
+    if isinstance(value, dict) and isinstance(model, dict):
+        names = [*(name for name in model if name in value), *(name for name in value if name not in model)]
+        return {name: _in_order_of(model.get(name), value[name]) for name in names}
+    if isinstance(value, list) and isinstance(model, list):
+        models = [*model, *([None] * len(value))]
+        return [_in_order_of(old, new) for old, new in zip(models, value, strict=False)]
+    return value
 
 
 def _without_secrets(manifest: Manifest | None, other: Manifest | None, word: str = "") -> Any:

@@ -118,6 +118,22 @@ def test_the_diff_of_a_secret_says_that_a_value_differs_and_hides_it() -> None:
     assert "b2xk" not in result.output
 
 
+def test_a_diff_shows_no_mere_change_of_order() -> None:
+    """A server gives the fields of its objects sorted."""
+    first = render(CANARY, *WORKLOAD, options=(*ISTIO, "--show-secrets"))
+    sorted_objects: list[Manifest] = list(yaml.safe_load_all(yaml.safe_dump_all(documents(first).values(), sort_keys=True)))
+    result = render(CANARY, CONFIG_MAP, SECRET, *sorted_objects, options=(*ISTIO, "--routes", "80/20", "--diff"))
+    changes = [line for line in result.stdout.splitlines() if line.startswith(("-  ", "+  "))]
+    assert changes == [
+        "-      weight: 100",
+        "+      weight: 80",
+        "-      weight: 0",
+        "+      weight: 20",
+        "-  replicas: 0",
+        "+  replicas: 2",
+    ]
+
+
 def test_an_invalid_canary_is_rendered_and_its_problems_are_told() -> None:
     result = render(changed(CANARY, "spec.analysis.threshold", -1), *WORKLOAD)
     assert "VirtualService podinfo" in documents(result)
