@@ -69,9 +69,7 @@ def commands() -> Iterator[tuple[str, str]]:
     for page in PAGES:
         text = page.read_text().replace("\\\n", " ")
         blocks = "\n".join(body for language, body in BLOCK.findall(text) if language in ("", "sh", "console"))
-        for line in re.findall(
-            r"^\s*(flagger-py .*)$", "\n".join((*re.findall(r"^ {4}.*$", text, re.MULTILINE), blocks)), re.MULTILINE
-        ):
+        for line in re.findall(r"^\s*(flagger-py .*)$", "\n".join((*re.findall(r"^ {4}.*$", text, re.MULTILINE), blocks)), re.MULTILINE):
             yield page.name, re.split(r"[|>#&]", line)[0].strip()
 
 
