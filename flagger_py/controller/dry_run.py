@@ -1,9 +1,7 @@
 """`-observe-only`: objects that are read as they are, and whose writes are noted instead of sent."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from flagger_py.objects.patch import MergePatch, Patch
+from flagger_py.controller.written import changed_paths
+from flagger_py.objects.patch import Patch
 from flagger_py.objects.protocol import Objects
 from flagger_py.objects.resource import Manifest, Ref, Resource
 
@@ -29,21 +27,8 @@ class NotedObjects:
         return manifest
 
     async def patch(self, ref: Ref, patch: Patch, *, subresource: str = "", field_validation: str = "") -> Manifest:
-        paths = _paths(patch.body) if isinstance(patch, MergePatch) else [str(operation["path"]) for operation in patch.body]
-        self.writes.append(f"patch {ref}{f' {subresource}' if subresource else ''}: {', '.join(paths)}")
+        self.writes.append(f"patch {ref}{f' {subresource}' if subresource else ''}: {', '.join(changed_paths(patch))}")
         return await self._objects.get(ref) or {}
 
     async def delete(self, ref: Ref, *, uid: str = "") -> None:
         self.writes.append(f"delete {ref}")
-
-
-def _paths(body: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """The fields that a merge patch sets or removes; the version that it is pinned to is none."""
-    found: list[str] = []
-    for key, value in body.items():
-        path = f"{prefix}.{key}" if prefix else key
-        if isinstance(value, Mapping) and value:
-            found += _paths(value, path)
-        elif path != "metadata.resourceVersion":
-            found.append(path)
-    return found

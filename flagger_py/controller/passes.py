@@ -12,6 +12,7 @@ from flagger_py.api.status import CanaryStatus, ConditionType
 from flagger_py.controller.admission import Admission, second_owner
 from flagger_py.controller.apply import EffectFailed, apply
 from flagger_py.controller.clock import Clock
+from flagger_py.controller.contests import Circumstance, Contests
 from flagger_py.controller.dry_run import NotedObjects
 from flagger_py.controller.fleet import Fleet
 from flagger_py.controller.observe import Situation, observe
@@ -19,12 +20,14 @@ from flagger_py.controller.ports import Ports, Settings, open_ports
 from flagger_py.controller.questions import Questions
 from flagger_py.controller.status_writer import write_status
 from flagger_py.controller.told import Told
+from flagger_py.controller.written import RecordedObjects
 from flagger_py.kube.cluster import Cluster, ClusterObjects
 from flagger_py.objects.errors import Conflict
 from flagger_py.objects.plugins import PluginError
 from flagger_py.objects.resource import Manifest, Ref
 from flagger_py.rollout.decide import decide
 from flagger_py.rollout.decision import Decision
+from flagger_py.rollout.effects import Effect
 from flagger_py.rollout.notices import Notice
 from flagger_py.rollout.plan import plan_of
 from flagger_py.rollout.world import Fault, World
@@ -46,6 +49,8 @@ class PassResult:
     wake_at: datetime | None = None
     retry: bool = False
     again: bool = False
+    seconds: float | None = None
+    """At the latest."""
 
 
 GONE = None
@@ -58,6 +63,9 @@ class Memory:
 
     objects: ClusterObjects
     questions: Questions
+    recorded: RecordedObjects
+    """The same objects, for workload and router."""
+    contests: Contests
     ports: Ports | None = None
     ports_for: tuple[str, str, str] = ("", "", "")
     failures: tuple[Fault, ...] = ()
@@ -106,7 +114,7 @@ class PassRunner:
         memory.questions.follow(decision, canary, memory.objects)
         again = failures != memory.failures
         memory.failures = failures
-        return PassResult(decision.wake_at, retry=decision.retry or bool(failures), again=again)
+        return PassResult(decision.wake_at, retry=decision.retry or bool(failures), again=again, seconds=memory.contests.seconds_to_wait)
 
     def _admit(self, manifest: Manifest, memory: Memory) -> tuple[Canary, tuple[Fault, ...]]:
         """The Canary as a model, and the faults that it has by itself. Parsed once per version of the object."""
@@ -144,7 +152,7 @@ class PassRunner:
     def _ports(self, canary: Canary, memory: Memory) -> Ports:
         wanted = (canary.spec.provider, canary.spec.target_ref.kind, canary.spec.target_ref.api_version)
         if memory.ports is None or memory.ports_for != wanted:
-            memory.ports = open_ports(canary, memory.objects, self.settings)
+            memory.ports = open_ports(canary, memory.recorded, self.settings)
             memory.ports_for = wanted
         return memory.ports
 
@@ -159,16 +167,25 @@ class PassRunner:
         return stored
 
     async def _bring_about(self, decision: Decision, canary: Canary, memory: Memory) -> tuple[Fault, ...]:
-        """Effects in order, up to the first that fails: the later ones may rely on it."""
+        """Effects in order, up to the first that fails: the later ones may rely on it. One that others undo waits for its turn."""
+        faults: list[Fault] = []
+        if memory.ports is None:
+            return ()
         for effect in decision.effects:
-            if memory.ports is None:
-                break
+            if (fault := memory.contests.fault(effect)) is not None:
+                faults.append(fault)
+                continue
             try:
-                await apply(effect, canary, memory.ports)
+                await self._bring_one_about(effect, canary, memory.ports, memory)
             except EffectFailed as error:
                 log.warning("effect_failed", effect=type(effect).__name__, reason=str(error))
-                return (error.fault,)
-        return ()
+                return (*faults, error.fault)
+        return tuple(faults)
+
+    async def _bring_one_about(self, effect: Effect, canary: Canary, ports: Ports, memory: Memory) -> None:
+        memory.recorded.take()
+        await apply(effect, canary, ports)
+        await memory.contests.brought_about(effect, Circumstance.of(canary), memory.recorded.take())
 
     async def _list_writes(self, manifest: Manifest, canary: Canary, decision: Decision, memory: Memory) -> None:
         """What `-observe-only` shows: the writes of this pass, none of which is sent."""

@@ -1,6 +1,7 @@
 """The supervisor: one task per Canary, woken by changes of what its World was built from (design §4)."""
 
 import asyncio
+import random
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,8 +11,10 @@ import structlog
 
 from flagger_py.controller.alarm import Alarm
 from flagger_py.controller.clock import Clock
+from flagger_py.controller.contests import Contests
 from flagger_py.controller.passes import GONE, Memory, PassResult, PassRunner
 from flagger_py.controller.questions import Answerer, Questions
+from flagger_py.controller.written import RecordedObjects
 from flagger_py.kube.client import Client
 from flagger_py.kube.cluster import Cluster
 from flagger_py.kube.retry import Backoff
@@ -140,7 +143,8 @@ class Supervisor:
             watch.reads.add(read)
             self._dependents[read].add(ref)
 
-        memory = Memory(self._cluster.objects(record, client=self._client), questions)
+        objects = self._cluster.objects(record, client=self._client)
+        memory = Memory(objects, questions, RecordedObjects(objects), Contests(objects, random.random))
         result: PassResult | None = PassResult()
         delay: float | None = None
         while True:
@@ -183,7 +187,7 @@ def _delay(result: PassResult, backoff: Backoff) -> float | None:
     """Seconds until the next pass where nothing changes before."""
     if result.again:
         return 0.0
-    if result.retry:
-        return backoff.next()
-    backoff.reset()
-    return None
+    if not result.retry:
+        backoff.reset()
+        return result.seconds
+    return min(backoff.next(), RETRY_LIMIT if result.seconds is None else result.seconds)
