@@ -21,8 +21,9 @@ FOLDER = Path(__file__).parents[1] / "fixtures" / "takeover"
 VIRTUAL_SERVICE = Resource("networking.istio.io", "v1beta1", "virtualservices", "VirtualService")
 DESTINATION_RULE = Resource("networking.istio.io", "v1beta1", "destinationrules", "DestinationRule")
 HTTP_PROXY = Resource("projectcontour.io", "v1", "httpproxies", "HTTPProxy")
+AUTOSCALER = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 ROUTES = (HTTP_ROUTE, VIRTUAL_SERVICE, HTTP_PROXY)
-RESOURCES = {one.kind: one for one in (DEPLOYMENT, SERVICE, CONFIG_MAP, SECRET, DESTINATION_RULE, *ROUTES)}
+RESOURCES = {one.kind: one for one in (DEPLOYMENT, SERVICE, CONFIG_MAP, SECRET, AUTOSCALER, DESTINATION_RULE, *ROUTES)}
 
 Weights = tuple[int, int]
 

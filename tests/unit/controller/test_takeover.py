@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from flagger_py.objects.resource import CONFIG_MAP, DEPLOYMENT
-from tests.memory.cluster import MemoryCluster, running_controller
+from tests.memory.cluster import HTTP_ROUTE, MemoryCluster, running_controller
 from tests.memory.recordings import Recording, cluster_of, image_of, weights_seen, writes
 
 pytestmark = pytest.mark.looptime
@@ -21,6 +21,12 @@ async def _image(cluster: MemoryCluster, name: str) -> str:
 
 async def _replicas(cluster: MemoryCluster, name: str) -> int:
     return int((await cluster.get(DEPLOYMENT, name))["spec"]["replicas"])
+
+
+async def _set_image(cluster: MemoryCluster, image: str) -> None:
+    containers = (await cluster.get(DEPLOYMENT, "web"))["spec"]["template"]["spec"]["containers"]
+    changed = [{**containers[0], "image": image}, *containers[1:]]
+    await cluster.patch(DEPLOYMENT, "web", {"spec": {"template": {"spec": {"containers": changed}}}})
 
 
 @pytest.mark.parametrize("phase", ["initialized", "succeeded", "failed"])
@@ -44,6 +50,8 @@ async def test_a_rollout_goes_on_where_it_was(scenario: str) -> None:
     recording = Recording(scenario, "progressing")
     async with cluster_of(recording) as cluster, weights_seen(cluster, recording.canary["spec"]["provider"]) as seen:
         async with running_controller(cluster):
+            await asyncio.sleep(7)
+            assert seen == [(80, 20)], "the recorded step lasts its whole interval (engine:RST-04)"
             await cluster.until_phase("Succeeded")
         assert seen == [(80, 20), (60, 40), (100, 0)]
         assert await _image(cluster, "web-primary") == recording.image("web")
@@ -131,7 +139,73 @@ async def test_a_failed_canary_is_taken_as_it_is(scenario: str) -> None:
         assert await _image(cluster, "web-primary") == "example/web:9"
 
 
-async def _set_image(cluster: MemoryCluster, image: str) -> None:
-    containers = (await cluster.get(DEPLOYMENT, "web"))["spec"]["template"]["spec"]["containers"]
-    changed = [{**containers[0], "image": image}, *containers[1:]]
-    await cluster.patch(DEPLOYMENT, "web", {"spec": {"template": {"spec": {"containers": changed}}}})
+async def test_a_second_start_writes_nothing() -> None:
+    """engine:RST-01: what was adopted is known."""
+    async with cluster_of(Recording("gateway-weighted", "succeeded")) as cluster:
+        async with running_controller(cluster):
+            await cluster.until(lambda status: "rollout" in status, seconds=30)
+        cluster.server.log.clear()
+        async with running_controller(cluster):
+            await asyncio.sleep(30)
+        assert writes(cluster) == []
+
+
+async def test_a_change_during_a_run_is_run_on() -> None:
+    """design §6, active phase: Flagger's hash tells nothing, so the run goes on with the target as it is, and that is promoted."""
+    async with cluster_of(Recording("gateway-weighted", "progressing")) as cluster, weights_seen(cluster, "gatewayapi:v1") as seen:
+        await _set_image(cluster, "example/web:9")
+        async with running_controller(cluster):
+            await cluster.until_phase("Succeeded")
+        assert seen == [(80, 20), (60, 40), (100, 0)]
+        assert await _image(cluster, "web-primary") == "example/web:9"
+
+
+@pytest.mark.parametrize(("phase", "weights"), [("waiting", (100, 0)), ("waitingpromotion", (60, 40))])
+async def test_a_closed_gate_stays_closed(phase: str, weights: tuple[int, int]) -> None:
+    """engine:GATE-05, engine:RST-05: traffic stays until the gate opens, then the run goes on from there."""
+    recording = Recording("istio-gated", phase)
+    async with cluster_of(recording) as cluster, weights_seen(cluster, "istio") as seen, running_controller(cluster):
+        cluster.web.hook_status = 403
+        await asyncio.sleep(60)
+        assert ((await cluster.status())["phase"], seen) == (recording.status["phase"], [weights])
+        cluster.web.hook_status = 200
+        await cluster.until_phase("Succeeded")
+        assert seen[-2:] == [(60, 40), (100, 0)]
+
+
+async def test_a_route_that_flagger_spoilt_is_repaired_once() -> None:
+    """routers:GW-11: the lost origins come back, and with them the leaked label goes (routers:MD-05); the defaulted path is no drift (GW-B2)."""
+    recording = Recording("gateway-rich", "initialized")
+    async with cluster_of(recording) as cluster, running_controller(cluster):
+        await cluster.until(lambda status: "rollout" in status, seconds=30)
+        await asyncio.sleep(100)
+        changed = [(one.verb, one.resource, one.name) for one in writes(cluster) if (one.verb, one.resource) not in ALLOWED]
+        assert changed == [("patch", "httproutes", "web")]
+        route = await cluster.get(HTTP_ROUTE, "web")
+        before = next(one for one in recording.children if one["kind"] == "HTTPRoute")
+        assert route["spec"]["rules"][0]["filters"][3]["cors"].pop("allowOrigins") == ["https://example.com"]
+        assert (route["spec"], route["metadata"]["labels"]) == (before["spec"], {"l": "apex"})
+
+
+UNSUPPORTED = {
+    "gateway-header": "A/B testing",
+    "istio-header": "A/B testing",
+    "contour-cookie": "A/B testing",
+    "gateway-affinity": "session affinity",
+    "istio-affinity": "session affinity",
+    "istio-mirror": "mirroring",
+    "istio-bluegreen": "blue/green",
+    "kubernetes-bluegreen": "blue/green",
+    "istio-hpa": "autoscalers",
+}
+
+
+@pytest.mark.parametrize("scenario", UNSUPPORTED)
+async def test_a_run_of_a_kind_that_is_not_supported_yet_is_left_as_it_is(scenario: str) -> None:
+    """api:GAP: the Canary says what is missing, and nothing of the run is touched."""
+    async with cluster_of(Recording(scenario, "progressing")) as cluster, running_controller(cluster):
+        status = await cluster.until(lambda status: any(one["type"] == "Valid" for one in status["conditions"]), seconds=30)
+        await asyncio.sleep(60)
+        (refusal,) = (one for one in status["conditions"] if one["type"] == "Valid")
+        assert (refusal["reason"], UNSUPPORTED[scenario] in refusal["message"]) == ("NotSupported", True)
+        assert {(one.resource, one.subresource) for one in writes(cluster)} <= {("canaries", "status"), ("events", "")}
