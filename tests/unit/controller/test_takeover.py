@@ -174,7 +174,7 @@ async def test_a_closed_gate_stays_closed(phase: str, weights: tuple[int, int]) 
 
 
 async def test_a_route_that_flagger_spoilt_is_repaired_once() -> None:
-    """routers:GW-11: the lost origins come back, and with them the leaked label goes (routers:MD-05); the defaulted path is no drift (GW-B2)."""
+    """routers:GW-11, MD-05: the lost origins come back, and the leaked label goes with that write. GW-B2: a defaulted path is no drift."""
     recording = Recording("gateway-rich", "initialized")
     async with cluster_of(recording) as cluster, running_controller(cluster):
         await cluster.until(lambda status: "rollout" in status, seconds=30)
