@@ -16,15 +16,18 @@ Moment = Annotated[Time, Schema(required=True)]
 Message = Annotated[str, Schema(max_length=MESSAGE_LIMIT)]
 
 
-class CheckResult(StrEnum):
-    """What a check said. No data, a failed query and a value out of bounds are different things."""
+class CheckOutcome(StrEnum):
+    """How a check ended. All but `PASS` count as failed (metrics:EVAL-02); what they mean for the reader is not the same."""
 
     PASS = "pass"  # noqa: S105 - no password
     FAIL = "fail"
+    """The value is over a bound."""
     NO_DATA = "noData"
+    """The query was answered with nothing, or with no number (NaN): the message says which."""
     ERROR = "error"
-    """The query is wrong, or the provider refused it."""
+    """The query could not be asked, or was refused: a missing template or secret, a wrong query, a missing right."""
     UNREACHABLE = "unreachable"
+    """The provider is away, or gave no usable answer."""
 
 
 class DesiredRoutes(CompactModel):
@@ -52,7 +55,7 @@ class UnreadySince(CompactModel):
 
 
 class Check(CompactModel):
-    """The last check of one metric; `result` is a `CheckResult`."""
+    """The last check of one metric; `result` is a `CheckOutcome`."""
 
     name: Annotated[str, Schema(required=True)]
     value: Number | None = None

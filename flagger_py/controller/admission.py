@@ -80,7 +80,7 @@ def _deletion(canary: Canary) -> Fault:
 
 def _faults_of(problems: tuple[Problem, ...]) -> tuple[Fault, ...]:
     """One fault for all problems that refuse the spec; an invalid one outranks an unsupported one."""
-    refused = [problem for problem in problems if problem.severity is not ProblemSeverity.WARNING]
+    refused = [problem for problem in problems if problem.severity in (ProblemSeverity.INVALID, ProblemSeverity.NOT_SUPPORTED)]
     if not refused:
         return ()
     invalid = any(problem.severity is ProblemSeverity.INVALID for problem in refused)

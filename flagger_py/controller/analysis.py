@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from flagger_py.api import effective
 from flagger_py.api.analysis import BUILT_IN_METRICS, SUCCESS_RATE, Metric
 from flagger_py.api.canary import Canary
+from flagger_py.api.rollout_record import CheckOutcome
 from flagger_py.controller.metric_providers import CannotCheck, MetricProviders, MetricSettings
 from flagger_py.http.client import HttpClient
 from flagger_py.metrics.judge import CheckKind, bounds, describe, judge
@@ -16,7 +17,7 @@ from flagger_py.metrics.observers import observer_of, provider_name
 from flagger_py.metrics.template import TemplateError, TemplateValues, render
 from flagger_py.objects.protocol import Objects
 from flagger_py.rollout.sample import NoData, Sample, Value
-from flagger_py.rollout.verdicts import ERROR, FAIL, NO_DATA, PASS, CheckResult
+from flagger_py.rollout.verdicts import CheckResult
 
 Record: TypeAlias = Callable[[Canary, str, float], None]
 """Takes a metric's name and its value for the gauge `flagger_canary_metric_analysis` (metrics:REC-06)."""
@@ -87,8 +88,8 @@ class Analyst:
             try:
                 await self._ping(metric, canary, objects)
             except CannotCheck as error:
-                return (*results, CheckResult(metric.name, None, "", ERROR, f"{metric.name}: {error}"))
-            results.append(CheckResult(metric.name, None, "", PASS))
+                return (*results, CheckResult(metric.name, None, "", error.outcome, f"{metric.name}: {error}"))
+            results.append(CheckResult(metric.name, None, "", CheckOutcome.PASS))
         return tuple(results)
 
     async def _ping(self, metric: Metric, canary: Canary, objects: Objects) -> None:
@@ -105,16 +106,16 @@ class Analyst:
         try:
             provider, sample = await self._sample(check, canary, objects)
         except CannotCheck as error:
-            return CheckResult(name, None, bound, ERROR, f"{halt} metric {name} cannot be checked: {error}")
+            return CheckResult(name, None, bound, error.outcome, f"{halt} metric {name} cannot be checked: {error}")
         if isinstance(sample, NoData):
             target = f"{canary.spec.target_ref.name}.{canary.namespace}"
             text = f"no values found for {provider} metric {name} probably {target} is not receiving traffic: {sample.reason}"
-            return CheckResult(name, None, bound, NO_DATA, f"{halt} {text}")
+            return CheckResult(name, None, bound, CheckOutcome.NO_DATA, f"{halt} {text}")
         verdict = judge(check.kind, name, sample.value, limits)
         self._record(canary, name, verdict.recorded)
         if verdict.passed:
-            return CheckResult(name, sample.value, bound, PASS)
-        return CheckResult(name, sample.value, bound, FAIL, f"{halt} {verdict.breach}")
+            return CheckResult(name, sample.value, bound, CheckOutcome.PASS)
+        return CheckResult(name, sample.value, bound, CheckOutcome.FAIL, f"{halt} {verdict.breach}")
 
     async def _sample(self, check: Check, canary: Canary, objects: Objects) -> tuple[str, Sample]:
         """The name of the provider for messages, and its answer. Raises `CannotCheck`."""

@@ -21,6 +21,7 @@ from flagger_py.api.canary import Canary
 from flagger_py.api.decoding import Undecodable, decode
 from flagger_py.api.metric_template import MetricTemplate
 from flagger_py.api.references import ObjectRef
+from flagger_py.api.rollout_record import CheckOutcome
 from flagger_py.http.client import HttpClient
 from flagger_py.metrics import registry
 from flagger_py.metrics.base import InvalidQuery, MetricError, MetricProvider, ProviderConfig, Refused, Unavailable
@@ -50,6 +51,10 @@ log = structlog.get_logger(__name__)
 
 class CannotCheck(Exception):
     """A check has no value to judge; the message names the object or provider and what is wrong with it."""
+
+    def __init__(self, message: str, outcome: CheckOutcome = CheckOutcome.ERROR) -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +167,10 @@ async def _guarded(provider: MetricProvider, call: Callable[[], Awaitable[T]]) -
         async with asyncio.timeout(CALL_LIMIT_SECONDS):
             return await call()
     except MetricError as error:
-        raise CannotCheck(f"{_word(error)}: {error}") from error
+        outcome = CheckOutcome.UNREACHABLE if isinstance(error, Unavailable) else CheckOutcome.ERROR
+        raise CannotCheck(f"{_word(error)}: {error}", outcome) from error
     except TimeoutError as error:
-        raise CannotCheck(f"the provider {name} gave no answer within {CALL_LIMIT_SECONDS:g} s") from error
+        raise CannotCheck(f"the provider {name} gave no answer within {CALL_LIMIT_SECONDS:g} s", CheckOutcome.UNREACHABLE) from error
     except Exception as error:  # a stranger's plug-in may raise anything, and hurts only who uses it
         log.exception("metric_provider_failed", provider=name)
         raise CannotCheck(f"the provider {name} failed: {type(error).__name__}") from error

@@ -10,10 +10,11 @@ from typing import Protocol
 import structlog
 
 from flagger_py.api.canary import Canary
+from flagger_py.api.rollout_record import CheckOutcome
 from flagger_py.objects.protocol import Objects
 from flagger_py.rollout.decision import Decision
 from flagger_py.rollout.questions import Answer, Question, QuestionKey, QuestionKind
-from flagger_py.rollout.verdicts import CheckOutcome, CheckResult, HookResult
+from flagger_py.rollout.verdicts import CheckResult, HookResult
 
 log = structlog.get_logger(__name__)
 

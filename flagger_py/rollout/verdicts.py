@@ -1,19 +1,8 @@
 """What a finished question says: the results of an analysis and of a hook."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class CheckOutcome(StrEnum):
-    """How a check ended. All but `PASS` count as failed (metrics:EVAL-02); only the message and the reading of the status differ."""
-
-    PASS = "pass"  # noqa: S105 - a result, not a password
-    FAIL = "fail"
-    """The value is over a bound, or a rollout hook said no."""
-    NO_DATA = "no_data"
-    """The query was answered with nothing, or with no number (NaN)."""
-    ERROR = "error"
-    """The query could not be asked or answered: a missing template or secret, a refused query, a provider that is away."""
+from flagger_py.api.rollout_record import CheckOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +27,3 @@ class HookResult:
     name: str
     passed: bool
     message: str = ""
-
-
-PASS = CheckOutcome.PASS
-FAIL = CheckOutcome.FAIL
-NO_DATA = CheckOutcome.NO_DATA
-ERROR = CheckOutcome.ERROR

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
-from flagger_py.api.rollout_record import Check, CheckResult, DesiredRoutes, Gate, OutboxEntry, RolloutRecord, UnreadySince
+from flagger_py.api.rollout_record import Check, CheckOutcome, DesiredRoutes, Gate, OutboxEntry, RolloutRecord, UnreadySince
 from flagger_py.api.status import CanaryStatus, Condition, ConditionType, Phase
 
 NOW = datetime(2026, 11, 23, 6, 42, 40, 123456, tzinfo=UTC)
@@ -32,7 +32,7 @@ def full_record() -> RolloutRecord:
                 name=f"metric-{i}",
                 value=99.5,
                 bound="min 99, max 100",
-                result=CheckResult.FAIL,
+                result=CheckOutcome.FAIL,
                 message="95.2 is below the minimum 99",
                 at=NOW,
             )
@@ -92,7 +92,7 @@ def test_an_empty_status_still_has_what_other_tools_read() -> None:
 
 
 def test_a_value_of_zero_is_a_value() -> None:
-    check = Check(name="errors", value=0.0, result=CheckResult.PASS, at=NOW)
+    check = Check(name="errors", value=0.0, result=CheckOutcome.PASS, at=NOW)
     assert check.to_manifest()["value"] == 0.0
 
 

@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from flagger_py.api.canary import Canary
+from flagger_py.api.rollout_record import CheckOutcome
 from flagger_py.controller.analysis import Analyst, Source, checks_of, template_values
 from flagger_py.controller.metric_providers import MetricSettings
 from flagger_py.http.client import HttpError, HttpRequest, HttpResponse, Unreachable
@@ -23,7 +24,7 @@ from flagger_py.objects.patch import Patch
 from flagger_py.objects.plugins import BrokenPlugin
 from flagger_py.objects.resource import METRIC_TEMPLATE, SECRET, Manifest, Ref, Resource
 from flagger_py.rollout.sample import Sample, Value
-from flagger_py.rollout.verdicts import CheckOutcome, CheckResult
+from flagger_py.rollout.verdicts import CheckResult
 
 PASS, FAIL, NO_DATA, ERROR = CheckOutcome.PASS, CheckOutcome.FAIL, CheckOutcome.NO_DATA, CheckOutcome.ERROR
 
@@ -218,7 +219,7 @@ NO_VALUES = "Halt podinfo.prod advancement no values found for istio metric requ
         ),
         pytest.param(
             Unreachable("prometheus:9090: no connection"),
-            ERROR,
+            CheckOutcome.UNREACHABLE,
             "Halt podinfo.prod advancement metric request-success-rate cannot be checked: the provider gave no usable answer: "
             "prometheus at prometheus:9090: prometheus:9090: no connection",
             id="an unreachable server",
@@ -378,7 +379,7 @@ class Stranger(MetricProvider):
     ("address", "result", "message"),
     [
         ("raise", ERROR, "cannot be checked: the provider Stranger failed: RuntimeError"),
-        ("hang", ERROR, "cannot be checked: the provider Stranger gave no answer within 60 s"),
+        ("hang", CheckOutcome.UNREACHABLE, "cannot be checked: the provider Stranger gave no answer within 60 s"),
         ("nan", NO_DATA, "not receiving traffic: the value is nan"),
         ("inf", NO_DATA, "not receiving traffic: the value is inf"),
         ("0.5", PASS, ""),
@@ -450,7 +451,7 @@ async def test_the_first_provider_that_cannot_be_asked_is_named() -> None:
     """metrics:AVAIL-02"""
     checking = run(lambda _: Unreachable("prometheus:9090: no connection"), template())
     (result,) = await checking.analyst.availability(canary(RATE, referring()), checking.objects)
-    assert result.result is ERROR
+    assert result.result is CheckOutcome.UNREACHABLE
     assert result.message.startswith("request-success-rate: the provider gave no usable answer: prometheus at prometheus:9090: ")
 
 

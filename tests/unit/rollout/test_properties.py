@@ -8,62 +8,20 @@ from hypothesis import Phase as HypothesisPhase
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from flagger_py.api.status import CanaryStatus, Phase, RolloutRecord
-from flagger_py.rollout.decision import Decision
-from flagger_py.rollout.effects import CreatePrimary, Effect, Promote, RestorePrimary, ScaleTargetToZero, SetTraffic
+from flagger_py.api.rollout_record import CheckOutcome
+from flagger_py.api.status import Phase
 from flagger_py.rollout.questions import Answer, Question, QuestionKind
 from flagger_py.rollout.readiness import Dead, NotReady, Readiness, Ready
-from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, Routes
-from flagger_py.rollout.verdicts import CheckOutcome, CheckResult, HookResult
-from tests.unit.rollout.simulation import Simulation, weighted_plan
+from flagger_py.rollout.traffic import ALL_PRIMARY, Routes
+from flagger_py.rollout.verdicts import CheckResult, HookResult
+from tests.unit.rollout.simulation import weighted_plan
+from tests.unit.rollout.watched import Watched
 
 SETTLED = (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
 REVISIONS = st.sampled_from(["v1:one", "v1:two", "v1:three"])
 READINESS: st.SearchStrategy[Readiness] = st.sampled_from([Ready(), NotReady("0 of 2 pods available"), Dead("ProgressDeadlineExceeded")])
 ALL_HOOKS = frozenset(kind for kind in QuestionKind if kind not in (QuestionKind.ANALYSIS, QuestionKind.AVAILABILITY))
 FAILED_CHECK = CheckResult("request-success-rate", 1.0, ">= 99", CheckOutcome.FAIL, "Halt")
-
-
-class Watched(Simulation):
-    """A simulation that looks at each effect before it is applied, and can lose effects."""
-
-    lose_from: int | None = None
-    applied: int = 0
-
-    def apply(self, effect: Effect) -> None:
-        self.applied += 1
-        if self.lose_from is not None and self.applied > self.lose_from:
-            return
-        if isinstance(effect, SetTraffic):
-            self._check_raise(effect.traffic.routes)
-        if isinstance(effect, Promote):
-            assert self.record.promoting, "a promotion is stored before the primary is touched"
-            assert effect.revision == self.record.revision
-        if isinstance(effect, CreatePrimary | RestorePrimary):
-            assert self.primary is None
-        if isinstance(effect, ScaleTargetToZero):
-            assert self.routes == ALL_PRIMARY, "no pods go while they have traffic"
-        super().apply(effect)
-
-    def _check_raise(self, wanted: Routes) -> None:
-        if not isinstance(self.routes, Routes):
-            return
-        if wanted.canary > self.routes.canary:
-            assert self.target, "no traffic to a canary that does not exist"
-            assert isinstance(self.target.readiness, Ready), "a weight is raised only while the version is Ready"
-            assert self.target.available > 0
-        if wanted.primary > self.routes.primary:
-            assert self.primary, "no traffic to a primary that does not exist"
-            assert isinstance(self.primary.readiness, Ready), "a weight is raised only while the version is Ready"
-
-    @property
-    def status(self) -> CanaryStatus:
-        return self.canary.status
-
-    @property
-    def record(self) -> RolloutRecord:
-        assert self.status.rollout
-        return self.status.rollout
 
 
 class Rollouts(RuleBasedStateMachine):
@@ -142,22 +100,7 @@ class Rollouts(RuleBasedStateMachine):
         self.simulation.crash()
 
     def _pass(self) -> None:
-        simulation = self.simulation
-        routes_before, phase_before = simulation.routes, simulation.status.phase
-        decision = simulation.step()
-        self._check_wakes(decision)
-        if decision.status.phase is Phase.FAILED and phase_before is not Phase.FAILED:
-            assert routes_before in (
-                ALL_PRIMARY,
-                ALL_CANARY if decision.status.rollout and decision.status.rollout.serving_canary else None,
-            )
-        if decision.status.phase is Phase.SUCCEEDED and phase_before is not Phase.SUCCEEDED:
-            assert routes_before == ALL_PRIMARY
-
-    def _check_wakes(self, decision: Decision) -> None:
-        if decision.status.phase not in SETTLED:
-            moves = decision.questions or decision.effects or decision.retry or decision.wake_at
-            assert moves, f"nothing wakes {decision.status.phase}: {decision.reason}"
+        self.simulation.watched_step()
 
     @invariant()
     def failed_checks_are_below_the_threshold_or_the_run_ends(self) -> None:

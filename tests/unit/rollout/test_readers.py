@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from flagger_py.api.rollout_record import CheckOutcome
 from flagger_py.api.status import ConditionType, Phase
 from flagger_py.rollout.questions import Answer, Question, QuestionKind
-from flagger_py.rollout.verdicts import CheckOutcome, CheckResult
+from flagger_py.rollout.verdicts import CheckResult
 from flagger_py.rollout.world import Fault
 from tests.unit.rollout.simulation import Simulation
 

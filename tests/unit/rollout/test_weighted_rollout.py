@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from flagger_py.api.rollout_record import CheckOutcome
 from flagger_py.api.status import Phase
 from flagger_py.rollout.questions import Answer, Question, QuestionKind
 from flagger_py.rollout.readiness import Dead, NotReady, Ready
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY
-from flagger_py.rollout.verdicts import CheckOutcome, CheckResult, HookResult
+from flagger_py.rollout.verdicts import CheckResult, HookResult
 from flagger_py.rollout.world import NOTHING_YET
 from tests.unit.rollout.simulation import Simulation, weighted_plan
 
