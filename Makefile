@@ -3,7 +3,7 @@ PYTHON ?= python3
 PROVIDER ?= gatewayapi:v1
 BIN := .venv/bin
 
-.PHONY: demo local test check crash bench
+.PHONY: demo local test check crash bench e2e
 demo: .venv/.ready ## a real rollout on the embedded cluster, real traffic through Envoy
 	$(BIN)/flagger-py demo --provider $(PROVIDER)
 
@@ -24,6 +24,9 @@ crash: .venv/.ready ## stop the controller around every call of a rollout, and l
 
 bench: .venv/.ready ## what it costs: requests, writes, memory, reaction, as counts and ratios
 	$(BIN)/python -m tests.bench $(if $(SHORT),--short)
+
+e2e: .venv/.ready ## the real control plane, gateways and Prometheus; ONLY=contour,objects runs parts of it
+	$(BIN)/python -m tests.e2e --only "$(ONLY)"
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

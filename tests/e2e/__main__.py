@@ -1,81 +1,100 @@
-"""Runs the end-to-end suite: builds what is missing, makes a network namespace, starts the real servers in it, and runs pytest there.
+"""The end-to-end suite: builds what is missing, and runs each part in a network namespace of its own.
 
-`python -m tests.e2e [--only PART,…] [-- pytest arguments]`, or `python -m tests.e2e exec COMMAND…` for any command beside the servers.
+`python -m tests.e2e [--only PART,…] [--jobs N]` runs the suite; `python -m tests.e2e exec COMMAND…` any command beside all servers.
 """
 
+import argparse
 import asyncio
-import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from tests.e2e import crds, namespace
-from tests.e2e.binaries import CONTOUR, CONTROL_PLANE, CannotBuild, build, cache_folder
-from tests.e2e.controlplane import ControlPlane
-from tests.e2e.processes import HasEnded
-from tests.e2e.stack import stack
+from tests.e2e.binaries import CONTOUR, CONTROL_PLANE, CannotBuild, build, cache_folder, program
+from tests.e2e.inside import CANNOT_RUN, DEFINITIONS
+from tests.e2e.parts import PARTS, Part, Servers, UnknownPart, chosen, scenarios_not_run
 
 KEPT_RUNS: Final = 5
-CANNOT_RUN: Final = 3
+SIDE_BY_SIDE: Final = 3
+"""Parts at once: most of their time they wait for intervals to pass."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Builds happen outside of the namespace: nothing inside reaches a registry."""
     try:
-        build(CONTROL_PLANE)
-        build(CONTOUR)
-        definitions = crds.of_everything()
-        if not namespace.is_inside():
-            namespace.enter("tests.e2e", arguments)
-        namespace.set_up()
-        return asyncio.run(_run(list(arguments), _new_folder(), definitions))
-    except (CannotBuild, HasEnded) as error:
-        print(f"the end-to-end suite cannot run here: {error}", file=sys.stderr)
+        if arguments[:1] == ["exec"]:
+            return asyncio.run(_execute(arguments[1:], _prepared()))
+        options = _options(arguments)
+        parts = chosen(options.only)
+        return asyncio.run(_suite(parts, _prepared(), options.jobs))
+    except (CannotBuild, UnknownPart) as error:
+        print(f"the end-to-end suite cannot run: {error}", file=sys.stderr)
         return CANNOT_RUN
 
 
-async def _run(arguments: list[str], folder: Path, definitions: str) -> int:
-    async with stack(folder, definitions, whole=True) as running:
-        code = await _command(_command_line(arguments), running.plane)
-    if code:
-        print(f"logs, audit log and dumps: {folder}", file=sys.stderr)
-    return code
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    about = "; ".join(f"{part.name}: {part.about}" for part in PARTS)
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e", description=__doc__, epilog=f"Parts: {about}.")
+    parser.add_argument("--only", default="", metavar="PART,…", help="run these parts only")
+    parser.add_argument("--jobs", type=int, default=SIDE_BY_SIDE, metavar="N", help="run so many parts side by side")
+    return parser.parse_args(arguments)
 
 
-def _command_line(arguments: list[str]) -> list[str]:
-    if arguments[:1] == ["exec"]:
-        return arguments[1:]
-    return [sys.executable, "-m", "pytest", *(arguments or ["tests/e2e"])]
-
-
-async def _command(command: list[str], plane: ControlPlane) -> int:
-    process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **environment(plane)})
-    return await process.wait()
-
-
-def environment(plane: ControlPlane) -> Mapping[str, str]:
-    """What the tests are told."""
-    admin = str(plane.kubeconfig())
-    binaries = str(plane.binaries["kubectl"].parent)
-    return {
-        "FLAGGER_PY_E2E_FOLDER": str(plane.folder),
-        "FLAGGER_PY_CONTRACT_KUBECONFIG": admin,
-        "KUBECONFIG": admin,
-        "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
-    }
-
-
-def _new_folder() -> Path:
-    """A folder for this run; old ones are removed."""
+def _prepared() -> Path:
+    """A folder for this run, with all that comes from outside: nothing inside of the namespaces reaches a registry."""
+    for graph in (CONTROL_PLANE, CONTOUR):
+        build(graph)
+    for name, package in (("unshare", "util-linux"), ("ip", "iproute2"), ("prometheus", "Debian's package prometheus")):
+        program(name, package)
     runs = cache_folder() / "runs"
     for old in sorted(runs.glob("*"))[: -KEPT_RUNS + 1]:
         shutil.rmtree(old)
     folder = runs / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     folder.mkdir(parents=True)
+    (folder / DEFINITIONS).write_text(crds.of_everything())
     return folder
+
+
+async def _execute(command: Sequence[str], folder: Path) -> int:
+    process = await asyncio.create_subprocess_exec(*_inside(Servers.ALL, folder / "exec", command))
+    return await process.wait()
+
+
+async def _suite(parts: Sequence[Part], folder: Path, jobs: int) -> int:
+    """The largest exit code of the parts."""
+    gate = asyncio.Semaphore(jobs)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_part(part, folder / part.name, gate), name=part.name) for part in parts]
+    codes = [task.result() for task in tasks]
+    print(f"scenarios of spec/operations.md §16 that were not run: {', '.join(scenarios_not_run(parts)) or 'none'}")
+    if any(codes):
+        print(f"logs, audit logs and objects: {folder}", file=sys.stderr)
+    return max(codes)
+
+
+async def _part(part: Part, folder: Path, gate: asyncio.Semaphore) -> int:
+    """One part, with its output in a file that is shown at its end."""
+    async with gate:
+        started = time.monotonic()
+        inside = _inside(part.servers, folder, _pytest(part))
+        with (folder / "pytest.log").open("wb") as output:
+            process = await asyncio.create_subprocess_exec(*inside, stdout=output, stderr=output)
+            code = await process.wait()
+    text = await asyncio.to_thread((folder / "pytest.log").read_text)
+    print(f"--- {part.name}: {part.about} ({time.monotonic() - started:.0f} s, exit code {code})\n{text}", flush=True)
+    return code
+
+
+def _pytest(part: Part) -> list[str]:
+    return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--quiet", *part.pytest_arguments]
+
+
+def _inside(servers: Servers, folder: Path, command: Sequence[str]) -> list[str]:
+    folder.mkdir(exist_ok=True)
+    return namespace.command([sys.executable, "-m", "tests.e2e.inside", servers.name, str(folder), *command])
 
 
 if __name__ == "__main__":

@@ -4,30 +4,20 @@ A real API server refuses endpoints on 127.0.0.0/8, so pods need addresses that 
 all that was started in it ends with it: it is a process namespace too.
 """
 
-import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from typing import Final
 
 from tests.e2e.binaries import program
 
-INSIDE: Final = "FLAGGER_PY_E2E_INSIDE"
 POD_NETWORK: Final = "10.244.0.0/16"
 SERVICE_NETWORK: Final = "10.96.0.0/16"
 
 
-def is_inside() -> bool:
-    return os.environ.get(INSIDE) == "1"
-
-
-def enter(module: str, arguments: Sequence[str]) -> None:
-    """Run `python -m module` inside; does not return. Raises `CannotBuild` where a program is missing."""
-    unshare = program("unshare", "util-linux")
-    program("ip", "iproute2")
-    os.environ[INSIDE] = "1"
+def command(command: Sequence[str]) -> list[str]:
+    """The command that runs another one inside. Raises `CannotBuild` where `unshare` is missing."""
     flags = ["--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    os.execv(unshare, [unshare, *flags, "--", sys.executable, "-m", module, *arguments])
+    return [program("unshare", "util-linux"), *flags, "--", *command]
 
 
 def set_up() -> None:
