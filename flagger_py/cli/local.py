@@ -107,7 +107,9 @@ def controller_account() -> Iterator[Manifest]:
 
 
 async def _load(cluster: LocalCluster, rate: float) -> None:
+    """Steady requests from the moment on at which a controller has made the route."""
     address = await cluster.address()
+    await cluster.gateway.served(HOST)
     await LoadGenerator(TrafficSettings(f"http://{address}/", HOST, rate)).run()
 
 

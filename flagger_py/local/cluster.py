@@ -83,6 +83,11 @@ class LocalCluster:
         async with asyncio.timeout(ADDRESS_LIMIT):
             return await self.gateway.address(port)
 
+    async def served(self, host: str, port: int = HTTP_PORT) -> None:
+        """Wait until Envoy has routes for a host: requests before that are answered 404. Raises `TimeoutError`."""
+        async with asyncio.timeout(ADDRESS_LIMIT):
+            await self.gateway.served(host, port)
+
     async def flags(self) -> EnvoyFlags:
         """Envoy's counts of all requests by response flags. Raises `EnvoyUnavailable`."""
         return await read_flags(self.gateway.process)

@@ -29,6 +29,8 @@ class Sample:
     provider: str
     prometheus_url: str
     namespace: str = "demo"
+    host: str = HOST
+    """The name that the gateway serves it by; apps in several namespaces need one each."""
     interval: str = "3s"
     """Between two steps."""
     window: str = "5s"
@@ -111,9 +113,9 @@ def canary(sample: Sample) -> Manifest:
 def _route(sample: Sample) -> dict[str, Any]:
     """How the Canary's service hangs on the gateway. Contour's host is that of the root HTTPProxy."""
     if sample.provider.startswith("gatewayapi:"):
-        return {"hosts": [HOST], "gatewayRefs": [{"name": "gateway", "namespace": sample.namespace}]}
+        return {"hosts": [sample.host], "gatewayRefs": [{"name": "gateway", "namespace": sample.namespace}]}
     if sample.provider == "istio":
-        return {"hosts": [HOST], "gateways": [f"{sample.namespace}/gateway"]}
+        return {"hosts": [sample.host], "gateways": [f"{sample.namespace}/gateway"]}
     return {}
 
 
@@ -125,22 +127,25 @@ def _gateway(sample: Sample) -> list[Applied]:
         gateway = {"metadata": metadata, "spec": {"gatewayClassName": "local", "listeners": [listener]}}
         return [(GATEWAY_CLASS, gateway_class), (GATEWAY, gateway)]
     if sample.provider == "istio":
-        server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": [HOST]}
+        server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": [sample.host]}
         return [(ISTIO_GATEWAY, {"metadata": metadata, "spec": {"selector": {"istio": "ingressgateway"}, "servers": [server]}})]
     includes = [{"name": APP, "namespace": sample.namespace, "conditions": [{"prefix": "/"}]}]
-    return [(HTTP_PROXY, {"metadata": metadata, "spec": {"virtualhost": {"fqdn": HOST}, "includes": includes}})]
+    return [(HTTP_PROXY, {"metadata": metadata, "spec": {"virtualhost": {"fqdn": sample.host}, "includes": includes}})]
 
 
 def _metrics(sample: Sample) -> list[dict[str, Any]]:
-    """The built-in checks; on Gateway API the templates, since Envoy's own statistics also see what never reached the app."""
+    """The built-in checks; on Gateway API the templates, since Envoy's own statistics also see what never reached the app.
+
+    The bound of the latency leaves room for a machine that is busy with other things.
+    """
     if sample.provider.startswith("gatewayapi:"):
         return [
             {"name": name, "templateRef": {"name": name}, "thresholdRange": bounds, "interval": sample.window}
-            for name, bounds in (("success-rate", {"min": 99}), ("latency", {"max": 0.5}))
+            for name, bounds in (("success-rate", {"min": 99}), ("latency", {"max": 1}))
         ]
     return [
         {"name": "request-success-rate", "thresholdRange": {"min": 99}, "interval": sample.window},
-        {"name": "request-duration", "thresholdRange": {"max": 500}, "interval": sample.window},
+        {"name": "request-duration", "thresholdRange": {"max": 1000}, "interval": sample.window},
     ]
 
 

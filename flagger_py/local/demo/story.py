@@ -11,7 +11,7 @@ from flagger_py.api.status import Phase
 from flagger_py.local.cluster import LocalCluster
 from flagger_py.local.demo.controller import ControllerProcess
 from flagger_py.local.demo.scene import Scene, Views, scene
-from flagger_py.local.samples import APP, Sample, new_version
+from flagger_py.local.samples import APP, HOST, Sample, new_version
 from flagger_py.local.traffic import LoadGenerator, Tally
 from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import CANARY, DEPLOYMENT, EVENT, Ref
@@ -76,9 +76,10 @@ class Story:
             frames.cancel()
 
     async def initialise(self) -> None:
-        """Version 1 runs, the controller takes the app over. Raises `TimeoutError`."""
+        """Version 1 runs, the controller takes the app over, and Envoy serves its host. Raises `TimeoutError`."""
         self._act = "version 1 runs; the controller makes its primary and takes over the traffic"
         await self._until(Phase.INITIALIZED)
+        await self._cluster.served(HOST)
 
     async def play(self, version: str, expected: Phase) -> Act:
         """Release a version and wait until its rollout has ended, however it ends. Raises `TimeoutError`."""

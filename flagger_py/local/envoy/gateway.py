@@ -66,6 +66,8 @@ class EnvoyGateway:
         self._clock = clock
         self._dirty = asyncio.Event()
         self._problems: tuple[str, ...] = ()
+        self._served: frozenset[tuple[int, str]] = frozenset()
+        self._programmed = asyncio.Condition()
 
     async def run(self) -> None:
         """For ever; cancelling it stops Envoy."""
@@ -73,6 +75,11 @@ class EnvoyGateway:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.process.run(), name="envoy process")
             group.create_task(self._program_for_ever(), name="envoy programming")
+
+    async def served(self, host: str, port: int = HTTP_PORT) -> None:
+        """Wait until Envoy has routes for a host: requests before that are answered 404. Bounded by the caller."""
+        async with self._programmed:
+            await self._programmed.wait_for(lambda: (port, host) in self._served)
 
     async def address(self, port: int = HTTP_PORT) -> str:
         """`host:port` on this machine of a Gateway port; waits until it is served. Bounded by the caller."""
@@ -116,8 +123,14 @@ class EnvoyGateway:
         self._report_problems(translation.problems)
         table = route_table(translation)
         await self._programmer.apply(table, self._endpoints(table))
+        await self._announce(table)
         for status in translation.statuses:
             await self._write_status(status)
+
+    async def _announce(self, table: RouteTable) -> None:
+        async with self._programmed:
+            self._served = frozenset((host.port, host.domain) for host in table.hosts if host.routes)
+            self._programmed.notify_all()
 
     def _report_problems(self, problems: tuple[str, ...]) -> None:
         for problem in set(problems) - set(self._problems):
