@@ -1,7 +1,4 @@
-"""Who we are to the API server, and how to reach it: read from a kubeconfig or from the pod, and read again when it expires.
-
-The only module that imports kubernetes_asyncio, late: it takes half a second and some 60 MiB.
-"""
+"""Who we are to the API server, and how to reach it: read from a kubeconfig or from the pod, and read again when it expires."""
 
 import asyncio
 import os
@@ -15,6 +12,8 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import yaml
+
+from flagger_py.kube.configuration import library
 
 REREAD_SECONDS: Final = 60.0
 """How old a token that stands in a file may get: the kubelet rotates it, client-go reads it as often."""
@@ -62,16 +61,14 @@ class KubeconfigCredentials:
         self._master = master
 
     async def load(self) -> Access:
-        from kubernetes_asyncio.client import Configuration  # noqa: PLC0415 - late: see above
-        from kubernetes_asyncio.config import ConfigException, load_kube_config  # noqa: PLC0415
-
-        configuration = Configuration()
+        kubernetes = library()
+        configuration = kubernetes.configuration()
         try:
             async with asyncio.timeout(EXEC_TIMEOUT):
-                loader = await load_kube_config(self._path, self._context, configuration, persist_config=False)
+                loader = await kubernetes.load_kube_config(self._path, self._context, configuration, persist_config=False)
         except TimeoutError as error:
             raise ConfigError(f"kubeconfig {self._path}: its credentials plug-in gave no answer within {EXEC_TIMEOUT:g} s") from error
-        except (ConfigException, OSError, ValueError, yaml.YAMLError, *_MALFORMED) as error:
+        except (kubernetes.config_exception, OSError, ValueError, yaml.YAMLError, *_MALFORMED) as error:
             raise ConfigError(f"kubeconfig {self._path}: {error}") from error
         if self._master:
             configuration.host = self._master
@@ -93,14 +90,12 @@ class InClusterCredentials:
         return await asyncio.to_thread(self._load)
 
     def _load(self) -> Access:
-        from kubernetes_asyncio.client import Configuration  # noqa: PLC0415 - late: see above
-        from kubernetes_asyncio.config import ConfigException, load_incluster_config  # noqa: PLC0415
-
-        configuration = Configuration()
+        kubernetes = library()
+        configuration = kubernetes.configuration()
         files = {"token_filename": str(self._folder / "token"), "cert_filename": str(self._folder / "ca.crt")}
         try:
-            load_incluster_config(configuration, try_refresh_token=False, **files)  # type: ignore[no-untyped-call] # the library does not annotate it
-        except (ConfigException, OSError) as error:
+            kubernetes.load_incluster_config(configuration, try_refresh_token=False, **files)
+        except (kubernetes.config_exception, OSError) as error:
             raise ConfigError(f"service account in {self._folder}: {error}") from error
         return _access(configuration, REREAD_SECONDS)
 
