@@ -1,6 +1,10 @@
-"""What the load generator counts."""
+"""What the load generator sends and counts."""
 
-from flagger_py.local.traffic import NO_ANSWER, UNKNOWN, Tally
+import asyncio
+
+from aiohttp import web
+
+from flagger_py.local.traffic import NO_ANSWER, UNKNOWN, LoadGenerator, Tally, TrafficSettings
 
 
 class Clock:
@@ -49,3 +53,39 @@ def test_old_answers_are_forgotten_but_counted() -> None:
     tally.add("2", 200, 0.1)
     assert tally.window(2000).versions() == {"2": 1}
     assert tally.requests == 2
+
+
+async def requests_seen_by_a_server(clients: int, count: int) -> list[web.Request]:
+    """What a server got that answers with a version and sets a cookie."""
+    seen: list[web.Request] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        seen.append(request)
+        response = web.json_response({"version": "1"})
+        response.set_cookie("v", "x")
+        return response
+
+    application = web.Application()
+    application.router.add_get("/", handle)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    generator = LoadGenerator(TrafficSettings(f"http://127.0.0.1:{runner.addresses[0][1]}/", "web.example.com", 200, clients=clients))
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(generator.run())
+        while generator.tally.requests < count:  # noqa: ASYNC110 (a condition with a limit)
+            await asyncio.sleep(0.01)
+        generator.stop()
+    await runner.cleanup()
+    assert generator.tally.totals == {("1", 200): len(seen)}
+    return seen
+
+
+async def test_clients_that_keep_cookies_send_them_back() -> None:
+    seen = await requests_seen_by_a_server(clients=2, count=40)
+    assert {request.host for request in seen} == {"web.example.com"}
+    assert all("v" in request.cookies for request in seen[-10:])
+
+
+async def test_a_client_without_cookies_keeps_none() -> None:
+    assert not any(request.cookies for request in await requests_seen_by_a_server(clients=0, count=20))
