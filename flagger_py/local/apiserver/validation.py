@@ -23,6 +23,7 @@ _NOT_CHECKED: Final = FieldError(
     "Invalid value: null: some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation",
 )
+_OF_EVERY_OBJECT: Final = frozenset({"apiVersion", "kind", "metadata"})
 _BLOCKING: Final = frozenset(
     {"FieldValueRequired", "FieldValueTypeInvalid", "FieldValueNotSupported", "FieldValueTooLong", "FieldValueTooMany"}
 )
@@ -35,7 +36,7 @@ class SchemaValidator:
     def __init__(self, schema: Node) -> None:
         self._schema = schema
         self._rules = RuleSet(schema)
-        self._validator = jsonschema_rs.Draft4Validator(_plain({**schema.raw, "type": "object"}, is_object=True))
+        self._validator = jsonschema_rs.Draft4Validator(_plain(_content_of(schema.raw)))
 
     @property
     def unsupported_rules(self) -> list[str]:
@@ -102,7 +103,15 @@ def _is_unchanged(old: Manifest, error: jsonschema_rs.ValidationError) -> bool:
     return bool(value == error.instance) and bool(error.instance_path)
 
 
-def _plain(schema: Schema, *, is_object: bool = False) -> Schema:
+def _content_of(root: Schema) -> Schema:
+    """The schema of an object without what is judged before, which it may require all the same, as Contour's does."""
+    properties = {name: child for name, child in root.get("properties", {}).items() if name not in _OF_EVERY_OBJECT}
+    required = [name for name in root.get("required", ()) if name not in _OF_EVERY_OBJECT]
+    rest = {name: value for name, value in root.items() if name != "required"}
+    return rest | {"type": "object", "properties": properties} | ({"required": required} if required else {})
+
+
+def _plain(schema: Schema) -> Schema:
     """The schema as JSON Schema draft 4 knows it."""
     plain: Schema = {name: schema[name] for name in _KEYWORDS if name in schema}
     if schema.get("x-kubernetes-int-or-string"):
@@ -112,9 +121,6 @@ def _plain(schema: Schema, *, is_object: bool = False) -> Schema:
         if "enum" in plain:
             plain["enum"] = [*plain["enum"], None]
     properties = {name: _plain(child) for name, child in schema.get("properties", {}).items()}
-    if is_object:
-        properties.pop("apiVersion", None)
-        properties.pop("kind", None)
     if properties:
         plain["properties"] = properties
     if isinstance(schema.get("additionalProperties"), dict):
