@@ -14,7 +14,7 @@ from flagger_py.local.node.pod import PodRunner
 from flagger_py.local.node.runtime import Runtime
 from flagger_py.local.node.status import pod_status
 from flagger_py.local.resources import POD
-from flagger_py.objects.errors import ApiError, NotFound
+from flagger_py.objects.errors import ApiError, Conflict, NotFound
 from flagger_py.objects.patch import MergePatch, merge_patch
 from flagger_py.objects.resource import Manifest, Ref
 
@@ -123,10 +123,23 @@ class NodeAgent:
     async def _live(self, run: _Run) -> None:
         pod = run.runner.pod
         if "deletionTimestamp" not in pod["metadata"]:
-            if not pod["spec"].get("nodeName"):
-                await self._api.bind(run.ref, self._node)
+            if not pod["spec"].get("nodeName") and not await self._bind(run):
+                return
             await self._report_while_running(run)
         await self._finish(run)
+
+    async def _bind(self, run: _Run) -> bool:
+        """Take the pod; false where it has gone, or somebody else has it."""
+        while True:
+            try:
+                await self._api.bind(run.ref, self._node)
+            except (NotFound, Conflict):
+                return False
+            except ApiError as error:
+                log.warning("pod_not_bound", pod=str(run.ref), error=str(error))
+                await asyncio.sleep(RETRY)
+            else:
+                return True
 
     async def _report_while_running(self, run: _Run) -> None:
         async with asyncio.TaskGroup() as group:
