@@ -1,0 +1,256 @@
+"""One embedded cluster with a controller of its own process, and apps on it: each in its namespace, with its Canary and steady load."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from flagger_py.cli.local import ACCOUNT, controller_account
+from flagger_py.local.cluster import LocalCluster, LocalSettings, local_cluster
+from flagger_py.local.demo.controller import ControllerCommand, ControllerProcess, controller_process
+from flagger_py.local.samples import APP, Applied, Sample, new_version, objects
+from flagger_py.local.traffic import LoadGenerator, TrafficSettings
+from flagger_py.objects.errors import NotFound
+from flagger_py.objects.patch import MergePatch
+from flagger_py.objects.resource import CANARY, DEPLOYMENT, EVENT, Manifest, Ref, Resource
+from tests.local.weights import WeightLog
+
+LIMIT = 60.0
+"""Seconds that anything may take; reached only where something is broken."""
+POLL = 0.05
+SERVED_IN_A_ROW = 20
+"""Requests, each on a connection of its own, that Envoy gives to any of its threads."""
+
+
+@dataclass
+class Controllers:
+    """The controller process of a site: it can be killed and started again."""
+
+    command: ControllerCommand
+    process: ControllerProcess | None = None
+    starts: int = 0
+
+    async def check(self) -> None:
+        """Raises `ControllerEnded` where it has ended by itself."""
+        if self.process is not None:
+            await self.process.check()
+
+    async def run(self, restart: asyncio.Event) -> None:
+        """Keep one running until cancelled; each time the event is set, it is killed and another one started."""
+        while True:
+            async with controller_process(self.command) as process:
+                self.process = process
+                self.starts += 1
+                await restart.wait()
+                restart.clear()
+                self.process = None
+                process.kill()
+
+
+@dataclass
+class Site:
+    """A running cluster with its controller."""
+
+    cluster: LocalCluster
+    controllers: Controllers
+    restart: asyncio.Event = field(default_factory=asyncio.Event)
+    unrouted: int = 0
+    """Requests that were sent to find out whether a new route is served, when it was not yet."""
+
+    def kill_controller(self) -> None:
+        """SIGKILL, and a new one at once."""
+        self.restart.set()
+
+    async def assert_no_gateway_failure(self) -> None:
+        """Of all requests to all apps so far, Envoy brought each to a pod and back."""
+        flags = await self.cluster.flags()
+        unexplained = Counter(flags.failures()) - Counter(NR=self.unrouted)
+        assert not unexplained, f"Envoy failed requests, by response flag: {dict(unexplained)} of {flags.requests}"
+
+    @asynccontextmanager
+    async def app(self, namespace: str, provider: str = "gatewayapi:v1", *, rate: float = 30, **sample: Any) -> AsyncIterator["App"]:
+        """The sample app in a namespace of its own, initialised, with its load running."""
+        settings: dict[str, Any] = {"interval": "2s", "replicas": 1, "host": f"{namespace}.example.com", **sample}
+        app = App(self, Sample(provider, self.cluster.prometheus_url, namespace, **settings))
+        await self.cluster.apply(_patient(objects(app.sample)))
+        await app.until_phase("Initialized")
+        await app.until_served()
+        async with app.under_load(rate):
+            yield app
+
+
+class App:
+    """An app with its Canary, the answers it gives and the weights it is given."""
+
+    def __init__(self, site: Site, sample: Sample) -> None:
+        self.site = site
+        self.sample = sample
+        self.weights = WeightLog(sample.provider, self._route, self.primary_version)
+        self._load: LoadGenerator | None = None
+
+    @property
+    def load(self) -> LoadGenerator:
+        assert self._load is not None, "the load has not been started"
+        return self._load
+
+    @asynccontextmanager
+    async def under_load(self, rate: float) -> AsyncIterator[None]:
+        """Send requests and follow the weights beside the body; at its end no request is cut off."""
+        self._load = LoadGenerator(TrafficSettings(await self.url(), self.sample.host, rate))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._load.run(), name=f"load of {self.sample.namespace}")
+            following = group.create_task(self.weights.follow(), name=f"weights of {self.sample.namespace}")
+            try:
+                yield
+            finally:
+                self._load.stop()
+                following.cancel()
+
+    async def url(self) -> str:
+        return f"http://{await self.site.cluster.address()}/"
+
+    async def until_served(self) -> None:
+        """Wait until all of Envoy's threads have the route: each takes it when it comes to it, with a status or without one."""
+        url, served = await self.url(), 0
+        connector = aiohttp.TCPConnector(force_close=True)
+        async with asyncio.timeout(LIMIT), aiohttp.ClientSession(connector=connector, headers={"Host": self.sample.host}) as session:
+            while served < SERVED_IN_A_ROW:
+                async with session.get(url) as response:
+                    is_served = response.status != 404
+                served = served + 1 if is_served else 0
+                self.site.unrouted += not is_served
+
+    async def release(self, version: str, **environment: str) -> None:
+        """Set another version on the target; the environment makes it fail (see `demo_app`)."""
+        await self.patch(DEPLOYMENT, APP, new_version(version, environment))
+
+    async def get(self, resource: Resource, name: str) -> Manifest:
+        return await self.site.cluster.client.get(Ref(resource, self.sample.namespace, name))
+
+    async def patch(self, resource: Resource, name: str, body: Manifest) -> Manifest:
+        return await self.site.cluster.client.patch(Ref(resource, self.sample.namespace, name), MergePatch(body))
+
+    async def change_analysis(self, **fields: Any) -> None:
+        """Change fields of `spec.analysis`."""
+        await self.patch(CANARY, APP, {"spec": {"analysis": fields}})
+
+    async def status(self) -> Manifest:
+        return (await self.get(CANARY, APP)).get("status") or {}
+
+    async def messages(self) -> list[str]:
+        """The Events on the Canary, in order, as `Type message`."""
+        events = await self.site.cluster.client.find(EVENT, self.sample.namespace)
+        own = [event for event in events if event["involvedObject"]["kind"] == CANARY.kind]
+        own.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+        return [f"{event['type']} {event['message']}" for event in own]
+
+    async def primary_version(self) -> str:
+        """The image tag that the primary is given; none where it does not exist."""
+        try:
+            primary = await self.get(DEPLOYMENT, f"{APP}-primary")
+        except NotFound:
+            return ""
+        return str(primary["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]
+
+    async def until(self, holds: Callable[[Manifest], bool], what: str) -> Manifest:
+        """Wait until the Canary's status is so; fails with what was seen instead."""
+        end = asyncio.get_running_loop().time() + LIMIT
+        while not holds(status := await self.status()):
+            await self.site.controllers.check()
+            if asyncio.get_running_loop().time() > end:
+                raise AssertionError(f"{self.sample.namespace}: {what}: not within {LIMIT:g} s: {status}; {await self.messages()}")
+            await asyncio.sleep(POLL)
+        return status
+
+    async def until_phase(self, *phases: str) -> str:
+        """Wait for one of these phases, and say which."""
+        status = await self.until(lambda found: found.get("phase") in phases, f"phase {' or '.join(phases)}")
+        return str(status["phase"])
+
+    async def until_told(self, *parts: str) -> str:
+        """Wait for an Event that says all of this; its text."""
+        end = asyncio.get_running_loop().time() + LIMIT
+        while True:
+            told = await self.messages()
+            if found := [text for text in told if all(part in text for part in parts)]:
+                return found[-1]
+            assert asyncio.get_running_loop().time() < end, f"{self.sample.namespace}: nobody said {parts}: {told}"
+            await asyncio.sleep(POLL)
+
+    async def until_weight(self, weight: int) -> None:
+        """Wait until the route sends this percentage to the canary."""
+        async with asyncio.timeout(LIMIT):
+            while self.weights.latest != weight:
+                await self.site.controllers.check()
+                await asyncio.sleep(POLL)
+
+    def answers(self) -> Mapping[str, int]:
+        """How many answers each version has given, whatever they were."""
+        found: dict[str, int] = {}
+        for (version, _), count in self.load.tally.totals.items():
+            found[version] = found.get(version, 0) + count
+        return found
+
+    def assert_only_failures_of(self, *versions: str) -> None:
+        """Every request was answered by a pod, and those of all other versions well."""
+        tally = self.load.tally
+        assert not tally.dropped, f"{self.sample.namespace}: {tally.dropped} requests could not be sent"
+        bad = {key: count for key, count in tally.totals.items() if key[1] != 200 and key[0] not in versions}
+        assert not bad, f"{self.sample.namespace}: failed requests by version and status: {bad}, {dict(tally.errors)}; {self._when()}"
+
+    def _when(self) -> str:
+        """When requests failed, for whoever reads the controller's log beside it."""
+        offset = time.time() - asyncio.get_running_loop().time()
+        failed = [offset + answer.at for answer in self.load.tally.window(120).answers if answer.status != 200]
+        return ", ".join(f"{datetime.fromtimestamp(at, UTC):%H:%M:%S.%f}"[:-3] for at in failed[:20])
+
+    async def _route(self, resource: Resource) -> Manifest | None:
+        try:
+            return await self.get(resource, APP)
+        except NotFound:
+            return None
+
+
+def _patient(applied: list[Applied]) -> list[Applied]:
+    """With bounds of latency that a busy machine keeps too: its slowness is not the new version's."""
+    for resource, manifest in applied:
+        if resource == CANARY:
+            for metric in manifest["spec"]["analysis"]["metrics"]:
+                if "max" in metric["thresholdRange"]:
+                    metric["thresholdRange"]["max"] *= 20
+    return applied
+
+
+@asynccontextmanager
+async def site(folder: Path, **flags: str) -> AsyncIterator[Site]:
+    """A cluster whose controller takes steps of 2 s and more; `flags` are further ones of the controller."""
+    settings = LocalSettings(folder, manifests=tuple(controller_account()))
+    async with local_cluster(settings) as cluster:
+        command = ControllerCommand(
+            await cluster.service_account_kubeconfig(ACCOUNT.namespace, ACCOUNT.name),
+            folder / "controller.log",
+            {
+                "metrics-server": cluster.prometheus_url,
+                "minimum-interval": "1s",
+                "port": "0",
+                "log-format": "json",
+                "log-level": "info",
+                "leader-election-namespace": ACCOUNT.namespace,
+                **flags,
+            },
+        )
+        controllers = Controllers(command)
+        found = Site(cluster, controllers)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(controllers.run(found.restart), name="controller")
+            try:
+                yield found
+            finally:
+                running.cancel()

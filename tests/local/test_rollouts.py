@@ -1,0 +1,46 @@
+"""Whole rollouts with real traffic: the controller as a process, a real Envoy, weights measured on real answers.
+
+For each provider version 2 is promoted and version 3, half of whose answers are errors, is rolled back. All of them at once.
+"""
+
+import pytest
+
+from flagger_py.objects.resource import DEPLOYMENT
+from tests.local.site import Site, site
+from tests.local.stage import on_stage
+from tests.local.weights import is_plausible
+
+STEPS = [10, 30, 50]
+RATE = 60.0
+
+
+@pytest.mark.parametrize("provider", ["gatewayapi:v1", "istio", "contour"])
+@on_stage(site)
+async def test_a_good_version_is_promoted_and_a_bad_one_is_rolled_back(site: Site, provider: str) -> None:
+    """engine:WGT-01, routers:GW-12, IST-17, CON-01: at each step the answers fit the weight; no request fails but the bad version's."""
+    analysis = {"stepWeights": STEPS, "stepWeight": None, "maxWeight": None}
+    async with site.app(provider.replace(":", "-"), provider, rate=RATE, interval="3s", replicas=2, threshold=3, analysis=analysis) as app:
+        await app.release("2")
+        await app.until_phase("Progressing")
+        await app.until_phase("Succeeded", "Failed")
+        assert app.weights.weights == [0, *STEPS, 0]
+        app.weights.assert_measured("2", app.load.tally.window(60).answers, at_least=100)
+        assert await app.primary_version() == "2"
+        app.assert_only_failures_of()
+
+        await app.release("3", FAULT_ERROR_PERCENT="50")
+        await app.until_phase("Progressing")
+        assert await app.until_phase("Succeeded", "Failed") == "Failed"
+        assert await app.primary_version() == "2"
+        assert (await app.get(DEPLOYMENT, "web"))["spec"]["replicas"] == 0
+        assert app.weights.latest == 0
+        app.assert_only_failures_of("3")
+        await site.assert_no_gateway_failure()
+
+
+def test_the_bound_tells_weights_apart() -> None:
+    """With the number of answers that a step has at least."""
+    assert is_plausible(10, 100, 10)
+    assert not is_plausible(38, 100, 10)
+    assert not is_plausible(8, 100, 30)
+    assert not is_plausible(1, 100, 0)
