@@ -14,6 +14,7 @@ from flagger_py.controller.clock import Clock
 from flagger_py.controller.contests import Contests
 from flagger_py.controller.passes import GONE, Memory, PassResult, PassRunner
 from flagger_py.controller.questions import Answerer, Questions
+from flagger_py.controller.turnstile import Turnstile
 from flagger_py.controller.written import RecordedObjects
 from flagger_py.kube.client import Client
 from flagger_py.kube.cluster import Cluster
@@ -49,6 +50,7 @@ class Supervisor:
         self._dependents: dict[Ref, set[Ref]] = defaultdict(set)
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
+        self._turnstile = Turnstile()
         self._on_removed: list[Callable[[Ref], None]] = []
         runner.fleet.on_rivals_changed(self._wake)
 
@@ -149,9 +151,9 @@ class Supervisor:
         delay: float | None = None
         while True:
             await watch.alarm.wait(until=result.wake_at if result else None, seconds=delay)
+            await self._turnstile.go_through()
             if self._stopping.is_set():
                 return
-            recorded.clear()
             try:
                 result = await self._runner.run(ref, memory)
             except Fenced:
@@ -165,6 +167,7 @@ class Supervisor:
             if result is GONE:
                 return
             self._forget_reads(ref, watch, watch.reads - recorded)
+            recorded.clear()
             delay = _delay(result, backoff)
 
     def _forget_reads(self, ref: Ref, watch: _Watch, reads: set[Ref]) -> None:
