@@ -15,6 +15,7 @@ from rich.table import Table
 
 from flagger_py.api.status import Phase
 from flagger_py.cli.local import ACCOUNT, controller_account
+from flagger_py.controller import log
 from flagger_py.local.cluster import LocalCluster, LocalSettings, local_cluster
 from flagger_py.local.demo.controller import ControllerCommand, ControllerEnded, controller_process
 from flagger_py.local.demo.lines import Lines
@@ -43,6 +44,7 @@ def demo(provider: str, rate: float, plain: bool, data_dir: Path | None) -> None
     Exits 0 only if version 2 was promoted, version 3 was rolled back, and Envoy itself failed no request.
     """
     console = Console()
+    log.configure("warning", "auto")
     try:
         with _folder(data_dir) as folder:
             succeeded = asyncio.run(_run(provider, rate, folder, console, live=console.is_terminal and not plain))
@@ -110,7 +112,8 @@ async def _play(story: Story, load: LoadGenerator, group: asyncio.TaskGroup) -> 
     await story.rest()
     bad = await story.play(BAD, Phase.FAILED)
     await story.rest()
-    sending.cancel()
+    load.stop()
+    await sending
     return [good, bad]
 
 

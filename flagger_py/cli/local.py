@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from flagger_py.controller import rbac
+from flagger_py.controller import log, rbac
 from flagger_py.local.cluster import LocalCluster, LocalSettings, local_cluster
 from flagger_py.local.envoy.process import EnvoyUnavailable
 from flagger_py.local.samples import HOST, PROVIDERS, Sample, objects
@@ -48,6 +48,7 @@ class Options:
 def local(provider: str, sample: bool, rate: float, port: int, api_port: int, prometheus_port: int, data_dir: Path | None) -> None:
     """Run the embedded cluster until stopped, and print its kubeconfig."""
     options = Options(provider, sample, rate, port, api_port, prometheus_port)
+    log.configure("warning", "auto")
     try:
         with _folder(data_dir) as folder:
             asyncio.run(_run(options, folder))
