@@ -17,12 +17,13 @@ USER: Final = f"system:serviceaccount:{NAMESPACE}:flagger"
 ARGUMENTS: Final = ("-metrics-server=http://prometheus.monitoring:9090", "-minimum-interval=2s")
 
 
-def manifests(kubectl: Path, arguments: Sequence[str] = ARGUMENTS, *, overlay: str = "") -> list[Manifest]:
+def manifests(kubectl: Path, arguments: Sequence[str] = ARGUMENTS, *, overlay: str = "", replicas: int = 1) -> list[Manifest]:
     """What `kubectl apply -k` would apply, with further arguments."""
     command = [str(kubectl), "kustomize", str(KUSTOMIZE / overlay)]
     rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found: list[Manifest] = list(yaml.safe_load_all(rendered))
     for deployment in (manifest for manifest in found if manifest["kind"] == "Deployment"):
+        deployment["spec"]["replicas"] = replicas
         pod = deployment["spec"]["template"]["spec"]
         pod["nodeName"] = PROCESSES
         pod["containers"][0]["args"] += list(arguments)

@@ -38,6 +38,7 @@ class Part:
 
 
 PARTS: Final = (
+    Part("leadership", "two replicas, killed and stopped", (f"{TESTS}/test_leadership.py",), Servers.NONE),
     Part("contour", "rollouts through Contour and Envoy", (f"{TESTS}/test_rollouts.py",), Servers.ALL, workers=4),
     Part(
         "objects", "CRDs and rendered routes", ("tests/e2e/test_definitions.py", "tests/e2e/test_router_objects.py"), Servers.CONTROL_PLANE

@@ -26,8 +26,8 @@ class Stack:
 
 
 @asynccontextmanager
-async def stack(folder: Path, definitions: str, *, whole: bool) -> AsyncIterator[Stack]:
-    """`whole`: with nodes, gateway and controller; else the control plane and the definitions alone."""
+async def stack(folder: Path, definitions: str, *, whole: bool = True, replicas: int = 1) -> AsyncIterator[Stack]:
+    """`whole`: with nodes, gateway and so many controllers; else the control plane and the definitions alone."""
     async with AsyncExitStack() as contexts:
         plane = await contexts.enter_async_context(control_plane(build(CONTROL_PLANE), folder))
         kubectl, kubeconfig = plane.binaries["kubectl"], plane.kubeconfig()
@@ -39,5 +39,5 @@ async def stack(folder: Path, definitions: str, *, whole: bool) -> AsyncIterator
         running = await contexts.enter_async_context(nodes(plane, {controller.IMAGE: image}))
         await asyncio.to_thread(crds.apply, kubectl, kubeconfig, gateway.OBJECTS)
         proxy = await contexts.enter_async_context(gateway.gateway(plane))
-        await asyncio.to_thread(crds.apply, kubectl, kubeconfig, yaml.safe_dump_all(controller.manifests(kubectl)))
+        await asyncio.to_thread(crds.apply, kubectl, kubeconfig, yaml.safe_dump_all(controller.manifests(kubectl, replicas=replicas)))
         yield Stack(plane, running, proxy)
