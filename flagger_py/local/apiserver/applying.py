@@ -11,7 +11,7 @@ from flagger_py.local.apiserver.go_types import type_error
 from flagger_py.local.apiserver.managed_fields import APPLY, Manager, Managers, Owned, entries, lost, managers_of
 from flagger_py.local.apiserver.reading import one
 from flagger_py.local.apiserver.schema import ANYTHING, Node, copied, prune
-from flagger_py.local.apiserver.status import FieldError, Refused, bad_request, conflict_of_managers, required
+from flagger_py.local.apiserver.status import Refused, bad_request, conflict_of_managers
 from flagger_py.local.apiserver.store import Record
 from flagger_py.local.apiserver.writing import Writer
 from flagger_py.objects.resource import Manifest
@@ -118,9 +118,6 @@ def _merge_items(value: list[Any], config: list[Any], node: Node) -> list[Any]:
 
 def _check(writer: Writer, config: Any) -> None:
     call, kind = writer.call, writer.kind
-    if not call.query.get("fieldManager"):
-        error = required("fieldManager", "is required for apply patch")
-        raise Refused(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: {error}', _details(error))
     if not isinstance(config, dict):
         raise bad_request("error decoding patch: the configuration must be an object")
     if (config.get("apiVersion"), config.get("kind")) != (kind.resource.api_version, kind.resource.kind):
@@ -151,10 +148,6 @@ def _check_fields(writer: Writer, config: Manifest) -> None:
 def _go_kind(api_version: str, kind: str) -> str:
     """A group, version and kind as Go prints them."""
     return f"{api_version if '/' in api_version else f'/{api_version}'}, Kind={kind}"
-
-
-def _details(error: FieldError) -> dict[str, Any]:
-    return {"group": "meta.k8s.io", "kind": "PatchOptions", "causes": [error.cause]}
 
 
 def _differs(live: Any, wanted: Any) -> bool:

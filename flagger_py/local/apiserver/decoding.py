@@ -50,10 +50,8 @@ def report(call: Call, kind: Kind, problems: list[str]) -> None:
             raise cannot_be_handled(kind, f"strict decoding error: {', '.join(problems)}")
         case "Ignore":
             return
-        case "" | "Warn" | "Strict":
+        case _:
             call.warnings.extend(problems)
-        case other:
-            raise bad_request(f'invalid fieldValidation: Unsupported value: "{other}": supported values: "Ignore", "Strict", "Warn"')
 
 
 def cannot_be_handled(kind: Kind, why: str) -> Refused:

@@ -13,12 +13,12 @@ from flagger_py.local.apiserver.forms import Form
 from flagger_py.local.apiserver.kinds import Kind
 from flagger_py.local.apiserver.reading import list_body, matching, one
 from flagger_py.local.apiserver.state import State, format_time
-from flagger_py.local.apiserver.status import Subject, bad_request, conflict, forbidden
+from flagger_py.local.apiserver.status import Subject, bad_request, conflict, forbidden, invalid_options, not_supported
 from flagger_py.local.apiserver.store import Key, Record
 
 ORPHAN: Final = "orphan"
 FOREGROUND: Final = "foregroundDeletion"
-_POLICIES: Final = {"Orphan": {ORPHAN}, "Foreground": {FOREGROUND}, "Background": set[str]()}
+_POLICIES: Final = {"Foreground": {FOREGROUND}, "Background": set[str](), "Orphan": {ORPHAN}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +135,7 @@ def delete_options(call: Call) -> DeleteOptions:
     if options.get("orphanDependents", call.query.get("orphanDependents") == "true"):
         policy = "Orphan"
     if policy and policy not in _POLICIES:
-        allowed = ", ".join(f'"{one}"' for one in (*_POLICIES, "nil"))
-        raise bad_request(
-            f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "{policy}": supported values: {allowed}'
-        )
+        raise invalid_options("DeleteOptions", [not_supported("propagationPolicy", policy, [*_POLICIES, "nil"])])
     grace = options.get("gracePeriodSeconds", call.query.get("gracePeriodSeconds"))
     preconditions = options.get("preconditions") or {}
     return DeleteOptions(

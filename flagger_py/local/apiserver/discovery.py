@@ -103,7 +103,11 @@ def _wants_aggregated(call: Call) -> bool:
 
 
 def _core_versions() -> Document:
-    return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+    return {
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1"}],
+    }
 
 
 def _group(name: str, versions: list[str]) -> Document:

@@ -10,6 +10,7 @@ _SERVICE: Final = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = _LABEL + r"(\." + _LABEL + ")*"
 _QUALIFIED: Final = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _VALUE: Final = f"({_QUALIFIED})?"
+_STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 _ANNOTATIONS_LIMIT: Final = 256 * 1024
 
 
@@ -101,17 +102,20 @@ def metadata_errors(metadata: dict[str, Any], field: str = "metadata") -> list[F
         errors.append(too_long(f"{field}.annotations", _ANNOTATIONS_LIMIT))
     errors += _owner_errors(metadata.get("ownerReferences", []), f"{field}.ownerReferences")
     for index, finalizer in enumerate(metadata.get("finalizers", [])):
-        errors += [invalid_value(f"{field}.finalizers[{index}]", finalizer, error) for error in qualified_name_errors(finalizer)]
+        found = qualified_name_errors(finalizer)
+        if not found and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+            found = ["name is neither a standard finalizer name nor is it fully qualified"]
+        errors += [invalid_value(f"{field}.finalizers[{index}]", finalizer, error) for error in found]
     return errors
 
 
 def _owner_errors(owners: list[dict[str, Any]], field: str) -> list[FieldError]:
     errors: list[FieldError] = []
-    for index, owner in enumerate(owners):
+    for owner in owners:
         for name in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(name):
-                label = "version" if name == "apiVersion" else name
-                errors.append(invalid_value(f"{field}[{index}].{name}", owner.get(name, ""), f"{label} must not be empty"))
+                label = {"apiVersion": "version ", "kind": "kind "}.get(name, "")
+                errors.append(invalid_value(f"{field}.{name}", owner.get(name, ""), f"{label}must not be empty"))
     controllers = [owner for owner in owners if owner.get("controller")]
     if len(controllers) > 1:
         first, second = (f"{one.get('kind')}/{one.get('name')}" for one in controllers[:2])

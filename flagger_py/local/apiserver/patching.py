@@ -75,17 +75,32 @@ def _json_patched(writer: Writer, old: Manifest) -> Manifest:
     if not isinstance(operations, list):
         raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp")
     try:
-        patched = jsonpatch.JsonPatch(operations).apply(old, in_place=True)
+        patched = _apply_operations(old, operations)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
         raise Refused(422, "Invalid", "the server rejected our request due to an error in our request", {}) from error
     return _conform(writer, patched)
 
 
+def _apply_operations(value: Any, operations: list[Any]) -> Any:
+    """The value after all operations. Unlike RFC 6902, and like kube-apiserver, a `replace` adds a missing member of an object."""
+    for operation in operations:
+        one = operation
+        if isinstance(operation, dict) and operation.get("op") == "replace" and _is_missing_member(value, str(operation.get("path", ""))):
+            one = {**operation, "op": "add"}
+        value = jsonpatch.JsonPatch([one]).apply(value, in_place=True)
+    return value
+
+
+def _is_missing_member(value: Any, path: str) -> bool:
+    parent = jsonpointer.resolve_pointer(value, path.rpartition("/")[0], None)
+    return isinstance(parent, dict) and jsonpointer.resolve_pointer(value, path, None) is None
+
+
 def _conform(writer: Writer, manifest: Manifest) -> Manifest:
     """The patched object under its schema. What is wrong with it is said about the patch (422), as kube-apiserver does."""
     name = writer.call.target.name
-    check_type(manifest, writer.kind, writer.call)
     try:
+        check_type(manifest, writer.kind, writer.call)
         manifest = conform(manifest, writer.kind, writer.call, [])
     except Refused as refused:
         raise _about_patch(manifest, refused) from refused

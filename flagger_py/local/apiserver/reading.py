@@ -86,7 +86,9 @@ def requested_version(call: Call) -> int:
     """`resourceVersion` of a read; 0 where any will do. Raises 400."""
     text = call.query.get("resourceVersion", "") or "0"
     if not text.isdigit():
-        raise bad_request(f'invalid resource version: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+        raise bad_request(
+            f'invalid resource version: resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
     return int(text)
 
 
@@ -123,14 +125,14 @@ def _at(state: State, call: Call, kind: Kind, version: int, *, is_token: bool) -
     try:
         records = state.collection(kind).at(version)
     except Compacted as error:
-        raise _too_old(error, is_token=is_token) from error
+        raise _too_old(is_token=is_token) from error
     test, namespace = object_test(kind, call.query), call.target.namespace
     ordered = sorted(records.items(), key=lambda item: item[0])
     return [(key, one) for key, one in ordered if (not namespace or key[0] == namespace) and (test is None or test(one.manifest))]
 
 
-def _too_old(error: Compacted, *, is_token: bool) -> Refused:
-    return expired(_EXPIRED_PAGE if is_token else f"The resourceVersion for the provided list is too old. ({error})")
+def _too_old(*, is_token: bool) -> Refused:
+    return expired(_EXPIRED_PAGE if is_token else "The resourceVersion for the provided list is too old.")
 
 
 def _encode_token(version: int, last: Key) -> str:
@@ -143,4 +145,4 @@ def _decode_token(token: str) -> tuple[int, Key]:
         namespace, name = decoded["start"]
         return int(decoded["rv"]), (str(namespace), str(name))
     except (ValueError, KeyError, TypeError) as error:
-        raise bad_request("continue key is not valid") from error
+        raise bad_request(f"invalid continue token: continue key is not valid: {error}") from error

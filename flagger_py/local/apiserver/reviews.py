@@ -11,10 +11,12 @@ from flagger_py.local.apiserver.decoding import decode_object, parse_any
 from flagger_py.local.apiserver.kinds import Kind
 from flagger_py.local.apiserver.rbac import Attributes, Authorizer
 from flagger_py.local.apiserver.state import State, format_time
-from flagger_py.local.apiserver.status import bad_request, not_found
+from flagger_py.local.apiserver.status import Subject, bad_request, invalid, invalid_value, not_found
 from flagger_py.local.apiserver.users import User
 from flagger_py.objects.resource import Manifest
 
+MIN_EXPIRATION: Final = 600
+"""Seconds."""
 KINDS: Final = frozenset(
     {
         "SelfSubjectReview",
@@ -60,6 +62,9 @@ class Reviews:
         if record is None:
             raise not_found(kind.subject(call.target.name))
         seconds = _expiration(call)
+        if seconds < MIN_EXPIRATION:
+            error = invalid_value("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
+            raise invalid(Subject("authentication.k8s.io", "", "TokenRequest"), [error])
         token = self._authenticator.issue(*key, record.manifest["metadata"]["uid"], seconds)
         status = {"token": token, "expirationTimestamp": format_time(self._state.now() + timedelta(seconds=seconds))}
         spec = {"audiences": [ISSUER], "expirationSeconds": seconds, "boundObjectRef": None}
@@ -68,7 +73,9 @@ class Reviews:
         return json_answer(body, 201)
 
     def _token_status(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        user = self._authenticator.user_of(spec.get("token", ""))
+        if not spec.get("token"):
+            raise bad_request("token is required for TokenReview in authentication")
+        user = self._authenticator.user_of(spec["token"])
         if user is None:
             return {"user": {}, "error": "invalid bearer token"}
         return {"authenticated": True, "user": _user_info(user), "audiences": [ISSUER]}
@@ -76,7 +83,8 @@ class Reviews:
     def _access_status(self, user: User, spec: Mapping[str, Any]) -> dict[str, Any]:
         resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
         if (resource is None) == (other is None):
-            raise bad_request("exactly one of nonResourceAttributes or resourceAttributes must be specified")
+            why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            raise invalid(Subject("authorization.k8s.io", "", ""), [invalid_value("spec.resourceAttributes", None, why)])
         if resource is None:
             other = other or {}
             return {"allowed": self._authorizer.allows(user, Attributes(other.get("verb", ""), path=other.get("path", "")))}

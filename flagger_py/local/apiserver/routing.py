@@ -10,7 +10,9 @@ from flagger_py.local.apiserver.definitions import Definitions
 from flagger_py.local.apiserver.deleting import Deleter
 from flagger_py.local.apiserver.discovery import Discovery
 from flagger_py.local.apiserver.kinds import Kind
+from flagger_py.local.apiserver.options import check_options
 from flagger_py.local.apiserver.patching import patch
+from flagger_py.local.apiserver.pods import PodLogs, evict, pod_log
 from flagger_py.local.apiserver.rbac import Authorizer
 from flagger_py.local.apiserver.reading import get, list_objects
 from flagger_py.local.apiserver.reviews import KINDS as REVIEWS
@@ -35,6 +37,8 @@ class Router:
         self._definitions = definitions
         self._discovery = Discovery(state.registry)
         self._reviews = Reviews(state, authenticator, authorizer)
+        self.pod_logs: PodLogs | None = None
+        """Where the logs of pods come from; set by whoever runs them."""
 
     def route(self, call: Call) -> Answer | Streaming:
         """The answer to a call. Raises `Refused`."""
@@ -51,9 +55,10 @@ class Router:
             raise not_found(kind.subject(target.name)) if kind.is_custom else not_served()
         if kind.is_custom:
             self._definitions.check_ready(kind)
-        handler = self._handler(call, kind)
+        handler = self._handler(call, kind) if call.method != "HEAD" else None
         if handler is None:
             raise method_not_allowed()
+        check_options(call)
         return handler()
 
     def _unknown(self, call: Call) -> Answer:
@@ -71,6 +76,10 @@ class Router:
                 return self._scale_handler(call, kind)
             case "token" if call.verb == "create":
                 return lambda: self._reviews.create_token(call, kind)
+            case "log" if call.verb == "get":
+                return lambda: pod_log(self._state, call, kind, self.pod_logs)
+            case "eviction" if call.verb == "create":
+                return lambda: evict(self._state, call, kind)
         return None
 
     def _object_handler(self, call: Call, kind: Kind) -> Handler | None:

@@ -98,7 +98,9 @@ def _field_test(kind: Kind, text: str) -> Test:
 def _field_term(kind: Kind, term: str) -> Test:
     left, operator, right = _split(term)
     if left not in {"metadata.name", "metadata.namespace", *kind.selectable}:
-        raise bad_request(f"field label not supported: {left}")
+        if kind.selectable or kind.is_custom:
+            raise bad_request(f"field label not supported: {left}")
+        raise bad_request(f'"{left}" is not a known field selector: only "metadata.name", "metadata.namespace"')
     path = left.split(".")
     wanted = operator != "!="
     return lambda manifest: (_text(manifest, path) == right) is wanted

@@ -34,6 +34,7 @@ from flagger_py.local.apiserver.faults import (
     with_cut,
 )
 from flagger_py.local.apiserver.memory import MemoryTransport
+from flagger_py.local.apiserver.pods import PodLogs
 from flagger_py.local.apiserver.rbac import Authorizer, impersonated
 from flagger_py.local.apiserver.registry import Registry
 from flagger_py.local.apiserver.request_log import RequestLog
@@ -104,6 +105,10 @@ class ApiServer:
     def transport(self, user: User = ADMIN) -> Transport:
         """Calls in memory by one user, without sockets: it works on virtual time."""
         return MemoryTransport(self, user)
+
+    def keep_logs(self, logs: PodLogs) -> None:
+        """Say where the logs of pods come from, for `kubectl logs`."""
+        self._router.pod_logs = logs
 
     def authenticate(self, authorization: str) -> User:
         """The user of an `Authorization` header. Raises `Refused` (401)."""

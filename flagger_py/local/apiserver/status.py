@@ -131,11 +131,17 @@ def conflict_of_managers(conflicts: list[tuple[str, str]]) -> Refused:
 
 def invalid(subject: Subject, errors: list[FieldError]) -> Refused:
     qualified = f"{subject.kind}.{subject.group}" if subject.group else subject.kind
-    listed = str(errors[0]) if len(errors) == 1 else f"[{', '.join(map(str, errors))}]"
+    said = list(dict.fromkeys(map(str, errors)))
+    listed = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
     group = {"group": subject.group} if subject.group else {}
     named = {"name": subject.name} if subject.name else {}
     details = {**named, **group, "kind": subject.kind, "causes": [error.cause for error in errors]}
     return Refused(422, "Invalid", f'{qualified} "{subject.name}" is invalid: {listed}', details)
+
+
+def invalid_options(kind: str, errors: list[FieldError]) -> Refused:
+    """The 422 of query parameters, which are an object of `meta.k8s.io` to kube-apiserver."""
+    return invalid(Subject("meta.k8s.io", "", kind), errors)
 
 
 def forbidden(subject: Subject, why: str, *, causes: list[dict[str, str]] | None = None) -> Refused:

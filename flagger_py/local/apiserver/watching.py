@@ -12,10 +12,10 @@ from flagger_py.local.apiserver.calls import Call
 from flagger_py.local.apiserver.encoding import encode_metadata
 from flagger_py.local.apiserver.forms import Form, negotiate
 from flagger_py.local.apiserver.kinds import Kind
-from flagger_py.local.apiserver.reading import check_not_in_the_future, requested_version
+from flagger_py.local.apiserver.reading import requested_version
 from flagger_py.local.apiserver.selectors import Test, object_test
 from flagger_py.local.apiserver.state import State
-from flagger_py.local.apiserver.status import FieldError, Refused, bad_request, expired
+from flagger_py.local.apiserver.status import Refused, expired
 from flagger_py.local.apiserver.store import ADDED, DELETED, MODIFIED, Change, Collection, Compacted, Record
 from flagger_py.local.apiserver.tables import table
 
@@ -56,7 +56,7 @@ class _View:
         return b'{"type":"%s","object":%s}\n' % (word.encode(), self._encoded(record))
 
     def bookmark(self, version: int, *, ends_initial: bool = False) -> bytes:
-        metadata: dict[str, object] = {"resourceVersion": str(version), "creationTimestamp": None}
+        metadata: dict[str, object] = {"resourceVersion": str(version)}
         if ends_initial:
             metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
         named = {"kind": self.kind.resource.kind, "apiVersion": self.kind.resource.api_version}
@@ -86,11 +86,9 @@ class _View:
 
 
 def watch(state: State, call: Call, kind: Kind) -> Streaming:
-    """The stream of a watch request. Raises 400 for a bad selector, 504 for a version of the future."""
+    """The stream of a watch request. Raises 400 for a bad selector; a version of the future is waited for."""
     namespace = call.target.namespace if kind.resource.namespaced else ""
     view = _View(state, call, kind, negotiate(call), object_test(kind, call.query), namespace)
-    _check_initial_events(call)
-    check_not_in_the_future(state, call)
     timeout = float(call.query.get("timeoutSeconds") or 0) or DEFAULT_TIMEOUT
     watcher = _Watcher(view, state.collection(kind), requested_version(call), timeout)
     return Streaming(watcher.run(), warnings=tuple(call.warnings))
@@ -155,7 +153,8 @@ class _Watcher:
             return []
         seen = (record for _, record in self._collection.ordered(view.namespace) if view.test is None or view.test(record.manifest))
         lines = [view.event(ADDED, record) for record in seen]
-        return [*lines, view.bookmark(self._position, ends_initial=True)] if sends_initial and self._wants_bookmarks else lines
+        ends = self._wants_bookmarks and (sends_initial or not call.query.get("resourceVersion"))
+        return [*lines, view.bookmark(self._position, ends_initial=True)] if ends else lines
 
 
 def _next_bookmark(now: float, end: float) -> float:
@@ -167,18 +166,3 @@ def _next_bookmark(now: float, end: float) -> float:
 def error_line(refused: Refused) -> bytes:
     """An ERROR event; the watch ends after it."""
     return orjson.dumps({"type": "ERROR", "object": refused.body}) + b"\n"
-
-
-def _check_initial_events(call: Call) -> None:
-    match_rule = call.query.get("resourceVersionMatch", "")
-    if "sendInitialEvents" in call.query and match_rule != "NotOlderThan":
-        error = FieldError(
-            "resourceVersionMatch",
-            "FieldValueForbidden",
-            "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        )
-        raise bad_request(str(error))
-    if "sendInitialEvents" not in call.query and match_rule:
-        raise bad_request(
-            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-        )

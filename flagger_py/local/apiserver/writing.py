@@ -94,6 +94,7 @@ class Writer:
         record = self.state.record(self.kind, self._key(self.call.target.name))
         old = read(self.kind, record, self.state.registry.schema(self.kind))
         new = change(old, record)
+        self._check_namespace(new)
         return self.replace(record, new, track=track)
 
     def replace(self, record: Record, new: Manifest, *, track: Track | None = None) -> Record:
@@ -193,13 +194,13 @@ class Writer:
 
     def _validate(self, new: Manifest, old: Manifest | None) -> None:
         metadata = new["metadata"]
-        errors = _changed_identity(metadata, old)
+        errors = metadata_errors(metadata)
         if old is None:
             name = metadata.get("name", "")
-            errors += [invalid_value("metadata.name", name, error) for error in self.kind.strategy.name_errors(name)]
-        elif "deletionTimestamp" in old["metadata"]:
-            errors += finalizer_addition_errors(metadata.get("finalizers", []), old["metadata"].get("finalizers", []))
-        errors += [*metadata_errors(metadata), *self.kind.strategy.validate(new, old)]
+            errors = [invalid_value("metadata.name", name, error) for error in self.kind.strategy.name_errors(name)] + errors
+        else:
+            errors = 2 * [*_metadata_update_errors(metadata, old["metadata"]), *errors]  # both of its validators say each of them
+        errors += self.kind.strategy.validate(new, old)
         if errors:
             raise invalid(self.kind.subject(metadata.get("name", "")), errors)
         self.call.warnings.extend(self.kind.strategy.warnings(new))
@@ -223,10 +224,11 @@ def _keep_server_metadata(new: Manifest, old: Manifest) -> None:
             new["metadata"].pop(name, None)
 
 
-def _changed_identity(metadata: dict[str, Any], old: Manifest | None) -> list[FieldError]:
-    if old is None or metadata.get("uid") == old["metadata"].get("uid"):
-        return []
-    return 2 * [invalid_value("metadata.uid", metadata.get("uid"), "field is immutable")]  # both of its validators say it
+def _metadata_update_errors(new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
+    errors = [] if new.get("uid") == old.get("uid") else [invalid_value("metadata.uid", new.get("uid"), "field is immutable")]
+    if "deletionTimestamp" in old:
+        errors += finalizer_addition_errors(new.get("finalizers", []), old.get("finalizers", []))
+    return errors
 
 
 def _without_empty_version(manifest: Manifest) -> Manifest:

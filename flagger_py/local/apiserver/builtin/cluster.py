@@ -10,6 +10,7 @@ from flagger_py.objects.resource import Manifest
 
 _ADDRESS_TYPES: Final = ("FQDN", "IPv4", "IPv6")
 _KEPT: Final = frozenset({"default", "kube-system", "kube-public"})
+_SCOPES: Final = ("Cluster", "Namespaced")
 _RBAC: Final = "rbac.authorization.k8s.io"
 
 
@@ -176,6 +177,7 @@ class DefinitionStrategy(Strategy):
         errors = []
         if name != expected:
             errors.append(invalid_value("metadata.name", name, f'must be spec.names.plural+"."+spec.group, expected "{expected}"'))
+        errors += _scope_errors(spec)
         stored = [version["name"] for version in spec.get("versions", []) if version.get("storage")]
         if len(stored) != 1:
             why = "must have exactly one version marked as storage version"
@@ -191,6 +193,15 @@ class DefinitionStrategy(Strategy):
 
     def warnings(self, new: Manifest) -> list[str]:
         return unsupported_rules(new)
+
+
+def _scope_errors(spec: dict[str, Any]) -> list[FieldError]:
+    scope, names = spec.get("scope", ""), spec["names"]
+    errors = [] if scope in _SCOPES else [not_supported("spec.scope", scope, _SCOPES) if scope else required("spec.scope")]
+    errors += [required(f"spec.names.{name}") for name in ("plural", "kind") if not names.get(name)]
+    for name in ("plural", "singular", "listKind", "kind"):
+        errors += [invalid_value(f"spec.names.{name}", names[name], one) for one in label_errors(names.get(name, "x").lower())]
+    return errors
 
 
 def _version_errors(versions: list[dict[str, Any]]) -> list[FieldError]:

@@ -118,7 +118,7 @@ class ControllerRevisionStrategy(Strategy):
         errors = [] if revision >= 0 else [invalid_value("revision", revision, _NOT_NEGATIVE)]
         if "data" not in new:
             errors.append(required("data", "data is mandatory"))
-        elif old is not None and (new["data"], revision) != (old["data"], old.get("revision", 0)):
+        elif old is not None and new["data"] != old["data"]:
             errors.append(invalid_value("data", new["data"], _IMMUTABLE))
         return errors
 
