@@ -88,6 +88,8 @@ class Simulation:
     asking: dict[QuestionKey, Question] = field(default_factory=dict)
     new_primary_readiness: Readiness = field(default_factory=Ready)
     primary_revision: str = ""
+    snapshots: tuple[tuple[str, str], ...] = ()
+    """Revision and configs digest of each ControllerRevision, newest last."""
     decisions: list[Decision] = field(default_factory=list)
     asked: list[Question] = field(default_factory=list)
 
@@ -182,9 +184,9 @@ class Simulation:
                 assert self.target is not None
                 if self.target.revision != revision or dict(self.checksums or {}) != dict(checksums):
                     return
-                self._carry(revision, configs_digest(checksums))
+                self.promote(revision, configs_digest(checksums))
             case RestorePrimary():
-                self._carry(self.canary.status.rollout.promoted_revision if self.canary.status.rollout else "", "")
+                self._restore()
             case SetTraffic(traffic):
                 self.routes = traffic.routes
             case ScaleTargetUp():
@@ -197,6 +199,22 @@ class Simulation:
                 pass
             case _:
                 assert_never(effect)
+
+    def promote(self, revision: str, configs: str) -> None:
+        """As the workload does: the snapshot first; nothing where the primary carries it."""
+        if self.primary is not None and self.primary.promotion_id == promotion_id(UID, revision, configs):
+            return
+        self.snapshots = (*(kept for kept in self.snapshots if kept != (revision, configs)), (revision, configs))
+        self._carry(revision, configs)
+
+    def _restore(self) -> None:
+        record = self.canary.status.rollout
+        assert record
+        carried = (record.promoted_revision, record.promoted_configs)
+        if carried in self.snapshots and not record.promoting:
+            self._carry(*carried)
+        elif self.snapshots:
+            self._carry(*self.snapshots[-1])
 
     def _carry(self, revision: str, configs: str) -> None:
         self.primary_revision = revision

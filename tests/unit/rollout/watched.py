@@ -1,0 +1,99 @@
+"""A simulation that holds every effect to the properties of design §3."""
+
+from flagger_py.api.rollout_record import RolloutRecord
+from flagger_py.api.status import CanaryStatus, Phase
+from flagger_py.rollout.decision import Decision
+from flagger_py.rollout.effects import CreatePrimary, Effect, Promote, RestorePrimary, ScaleTargetToZero, SetTraffic
+from flagger_py.rollout.readiness import Ready
+from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, Routes
+from tests.unit.rollout.simulation import Simulation
+
+SETTLED = (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
+
+NEEDS_TARGET = (Phase.NONE, Phase.INITIALIZING, Phase.WAITING)
+
+
+class Watched(Simulation):
+    """Looks at each effect before it is applied, and can lose effects."""
+
+    lose_from: int | None = None
+    """How many effects a pass brings about before it crashes; `None`: all of them."""
+    applied: int = 0
+
+    def apply(self, effect: Effect) -> None:
+        self.applied += 1
+        if self.lose_from is not None and self.applied > self.lose_from:
+            return
+        self._check(effect)
+        super().apply(effect)
+
+    def watched_step(self) -> Decision:
+        """One pass, with its decision held against what was seen before it."""
+        status, routes = self.status, self.routes
+        replicas = self.target.replicas if self.target else 0
+        decision = self.step()
+        self._check_wake(decision)
+        if decision.status.phase is not status.phase:
+            self._check_fact(decision.status, routes, replicas)
+        return decision
+
+    @property
+    def status(self) -> CanaryStatus:
+        return self.canary.status
+
+    @property
+    def record(self) -> RolloutRecord:
+        assert self.status.rollout
+        return self.status.rollout
+
+    def _check(self, effect: Effect) -> None:
+        match effect:
+            case SetTraffic(traffic):
+                self._check_raise(traffic.routes)
+            case Promote(revision, _):
+                assert self.record.promoting, "a promotion is stored before the primary is touched"
+                assert revision == self.record.revision
+            case CreatePrimary() | RestorePrimary():
+                assert self.primary is None
+            case ScaleTargetToZero():
+                assert self.routes == ALL_PRIMARY, "no pods go while they have traffic"
+            case _:
+                pass
+
+    def _check_raise(self, wanted: Routes) -> None:
+        live = (self.routes.primary, self.routes.canary) if isinstance(self.routes, Routes) else (0, 0)
+        if wanted.canary > live[1]:
+            assert self.target, "no traffic to a canary that does not exist"
+            assert isinstance(self.target.readiness, Ready), "a weight is raised only while the version is Ready"
+            assert self.target.available > 0
+        if wanted.primary > live[0]:
+            assert self.primary, "no traffic to a primary that does not exist"
+            assert isinstance(self.primary.readiness, Ready), "a weight is raised only while the version is Ready"
+
+    def _check_wake(self, decision: Decision) -> None:
+        """Every state that is not settled moves by itself; without a target there may be nothing but its appearance to wait for."""
+        if decision.status.phase in SETTLED or (self.target is None and decision.status.phase in NEEDS_TARGET):
+            return
+        moves = decision.questions or decision.effects or decision.retry or decision.wake_at or self.asking
+        assert moves, f"nothing wakes {decision.status.phase}: {decision.reason}"
+
+    def _check_fact(self, status: CanaryStatus, routes: object, replicas: int) -> None:
+        """A phase that states a fact is written only when a pass has observed it (design §4); arguments are as they were before it."""
+        record = status.rollout
+        if record is None:
+            return
+        match status.phase:
+            case Phase.INITIALIZED | Phase.SUCCEEDED:
+                assert routes == ALL_PRIMARY
+                assert replicas == 0 or record.outcome is None, "the canary's pods are gone"
+                assert self.primary is None or self.primary_revision == record.promoted_revision
+            case Phase.FINALISING:
+                assert routes == ALL_PRIMARY
+            case Phase.FAILED if record.serving_canary:
+                assert routes == ALL_CANARY
+            case Phase.FAILED:
+                assert (routes, replicas) == (ALL_PRIMARY, 0), "no traffic on the canary and no pods of it after a rollback"
+            case Phase.PROMOTING:
+                assert self.primary_revision == record.promoted_revision
+            case _:
+                pass
