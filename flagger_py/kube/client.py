@@ -22,7 +22,8 @@ WRITE_TIMEOUT: Final = 4.0
 READ_TIMEOUT: Final = 10.0
 LIST_TIMEOUT: Final = 30.0
 """Seconds for one page."""
-PAGE_SIZE: Final = 500
+PAGE_SIZE: Final = 250
+"""Objects. Half of client-go's: a page of whole Deployments takes 10 MiB and more while it is taken apart."""
 
 _JSON: Final = "application/json"
 _METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
@@ -118,7 +119,10 @@ class Client:
         while True:
             content = await self._read(resource.path(namespace), subject, query=query, headers=headers, timeout=LIST_TIMEOUT)
             token = content["metadata"].get("continue", "")
-            yield Page(content.get("items") or [], content["metadata"].get("resourceVersion", ""), is_last=not token)
+            page = Page(content.get("items") or [], content["metadata"].get("resourceVersion", ""), is_last=not token)
+            del content  # else it would be held while the next page is on its way
+            yield page
+            del page
             if not token:
                 return
             query["continue"] = token

@@ -18,8 +18,8 @@ from flagger_py.objects.resource import Manifest, Ref, Resource
 
 FIRST_LIST_LIMIT: Final = 20.0
 """Seconds that a read waits for the first list of its kind."""
-LISTS_AT_ONCE: Final = 3
-"""More would only take memory: each holds a page of up to 500 whole objects."""
+LISTS_AT_ONCE: Final = 2
+"""More would only take memory: each holds a page of whole objects, and the second is for when the first hangs."""
 
 OnRef = Callable[[Ref], None]
 

@@ -85,12 +85,16 @@ class Watcher:
         calls = self._list() if isinstance(state, Listing) else self._follow(state)
         async with aclosing(calls) as inputs:
             async for given in inputs:
-                taken = step(state, given)
-                state = taken.state
-                self._report(given, taken)
-                if taken.pause is not Pause.NONE:
-                    return state, taken.pause
+                state, pause = self._take(state, given)
+                del given  # a page is large, and the next one is on its way
+                if pause is not Pause.NONE:
+                    return state, pause
         return state, Pause.NONE
+
+    def _take(self, state: State, given: Input) -> tuple[State, Pause]:
+        taken = step(state, given)
+        self._report(given, taken)
+        return taken.state, taken.pause
 
     def _report(self, given: Input, taken: Step) -> None:
         for change in taken.changes:
@@ -109,6 +113,7 @@ class Watcher:
             try:
                 async for page in pages:
                     yield page
+                    del page
             except ApiError as error:
                 yield Failed(error)
 
