@@ -31,7 +31,7 @@ from flagger_py.kube.client import Client
 from flagger_py.kube.cluster import Cluster
 from flagger_py.kube.lease import Election
 from flagger_py.kube.retry import TokenBucket
-from flagger_py.kube.store import Projection
+from flagger_py.kube.store import Projection, identity_only
 from flagger_py.kube.transport import Transport
 from flagger_py.metrics import registry as metric_providers
 from flagger_py.objects.plugins import PluginError
@@ -45,8 +45,8 @@ log = structlog.get_logger(__name__)
 
 PROJECTIONS: Mapping[Resource, Projection] = {
     DEPLOYMENT: Projection(DeploymentWorkload.project),
-    CONFIG_MAP: Projection(metadata_only=True),
-    SECRET: Projection(metadata_only=True),
+    CONFIG_MAP: Projection(identity_only, metadata_only=True),
+    SECRET: Projection(identity_only, metadata_only=True),
 }
 
 

@@ -3,7 +3,7 @@
 from flagger_py.api.canary import Canary
 from flagger_py.objects.resource import DEPLOYMENT, Manifest
 from flagger_py.rollout.views import PrimaryView, TargetView
-from flagger_py.workloads.readiness import available_replicas, deployment_readiness, wanted_replicas
+from flagger_py.workloads.readiness import available_replicas, deployment_readiness, is_deadline_exceeded, wanted_replicas
 from flagger_py.workloads.template import TemplateSummary, reduced, summary_of
 
 DEFAULT_READY_THRESHOLD = 100
@@ -21,18 +21,30 @@ KEPT_METADATA = frozenset(
     }
 )
 KEPT_SPEC = frozenset({"replicas", "selector"})
+KEPT_STATUS = frozenset({"observedGeneration", "replicas", "updatedReplicas", "availableReplicas"})
+"""What readiness looks at. A change of anything else wakes nobody."""
 
 
 def project_deployment(manifest: Manifest) -> Manifest:
-    """Metadata, replicas, selector, status, and of the pod template only its summary. A second projection changes nothing."""
+    """Metadata, replicas, selector, what readiness looks at, and of the pod template only its summary.
+
+    A second projection changes nothing.
+    """
     spec = manifest.get("spec") or {}
     return {
         "apiVersion": DEPLOYMENT.api_version,
         "kind": DEPLOYMENT.kind,
         "metadata": {key: value for key, value in manifest["metadata"].items() if key in KEPT_METADATA},
         "spec": {**{key: value for key, value in spec.items() if key in KEPT_SPEC}, "template": reduced(spec.get("template") or {})},
-        "status": manifest.get("status") or {},
+        "status": _project_status(manifest.get("status") or {}),
     }
+
+
+def _project_status(status: Manifest) -> Manifest:
+    conditions = [
+        {"type": found["type"], "reason": found.get("reason")} for found in status.get("conditions") or () if is_deadline_exceeded(found)
+    ]
+    return {**{key: value for key, value in status.items() if key in KEPT_STATUS}, **({"conditions": conditions} if conditions else {})}
 
 
 def template_summary(manifest: Manifest) -> TemplateSummary:

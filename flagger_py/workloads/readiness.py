@@ -17,7 +17,7 @@ def deployment_readiness(manifest: Manifest, threshold: int) -> Readiness:
     generation = manifest["metadata"].get("generation", 0)
     if generation > status.get("observedGeneration", 0):
         return NotReady(f"generation {generation} is not observed yet")
-    if _has_exceeded_its_deadline(status):
+    if any(is_deadline_exceeded(condition) for condition in status.get("conditions") or ()):
         return Dead("it exceeded its own progress deadline")
     return _pods_readiness(wanted_replicas(manifest), status, threshold)
 
@@ -54,8 +54,6 @@ def _pods_readiness(wanted: int, status: Mapping[str, Any], threshold: int) -> R
     return Ready()
 
 
-def _has_exceeded_its_deadline(status: Mapping[str, Any]) -> bool:
-    return any(
-        condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
-        for condition in status.get("conditions") or ()
-    )
+def is_deadline_exceeded(condition: Mapping[str, Any]) -> bool:
+    """Whether a condition of a Deployment says that its own progress deadline is over."""
+    return condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
