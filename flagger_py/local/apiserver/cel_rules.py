@@ -61,7 +61,7 @@ class Rule:
             if self.program.execute(context) is True:
                 return None
             text = self._text(context)
-        except (ValueError, TypeError, RuntimeError) as error:
+        except (ValueError, TypeError, RuntimeError, LookupError) as error:
             text = f"rule evaluation error: {self.source}: {error}"
         words = _REASONS.get(self.reason, "Invalid value")
         return FieldError(f"{field}{self.field_path}" if field else self.field_path.removeprefix("."), self.reason, f"{words}: {text}")

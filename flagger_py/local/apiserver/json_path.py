@@ -4,7 +4,8 @@ import re
 from typing import Any, Final
 
 _FILTER: Final = re.compile(r"^\?\(\s*@\.([\w.\-]+)\s*==\s*(['\"])(.*?)\2\s*\)$")
-_TOKEN: Final = re.compile(r"""\.([A-Za-z_][\w\-]*|\*)|\[((?:'(?:\\.|[^'])*'|"(?:\\.|[^"])*"|[^\]'"])*)\]|\.(?:\\\.|[^.\[\]])+""")
+_TOKEN: Final = re.compile(r"""\.((?:\\.|[^.\[\]\\])+)|\[((?:'(?:\\.|[^'])*'|"(?:\\.|[^"])*"|[^\]'"])*)\]""")
+"""A field, whose dots are escaped by a backslash, or whatever stands in brackets."""
 
 
 def first_match(value: Any, path: str) -> Any:
@@ -17,7 +18,7 @@ def matches(value: Any, path: str) -> list[Any]:
     """All values at a path, in order."""
     values = [value]
     for match in _TOKEN.finditer(path.strip().removeprefix("{").removesuffix("}").removeprefix("$")):
-        step = match[1] or match[2] or match[0][1:]
+        step = match[1] or match[2]
         values = [found for one in values for found in _step(one, step.strip(), is_bracket=match[2] is not None)]
     return values
 
