@@ -102,6 +102,8 @@ class NodeAgent:
             run.runner.terminate(DEFAULT_GRACE)
         elif "deletionTimestamp" in pod["metadata"]:
             run.runner.terminate(pod["metadata"].get("deletionGracePeriodSeconds", DEFAULT_GRACE))
+        else:
+            run.dirty.set()  # somebody else may have written its status: Kubernetes does for a node that was not heard of
 
     def _start(self, pod: Manifest, group: asyncio.TaskGroup) -> None:
         dirty = asyncio.Event()
@@ -179,7 +181,17 @@ class NodeAgent:
             await self._objects.patch(run.ref, MergePatch({"metadata": {"annotations": {PORTS_ANNOTATION: _ports_text(address)}}}))
 
     async def _finish(self, run: _Run) -> None:
-        """Report how it ended, and remove it where that was asked for."""
+        """Report how it ended, and remove it where that was asked for; a node goes on until the API server has heard it."""
+        while True:
+            try:
+                await self._tell_end(run)
+            except ApiError as error:
+                log.warning("pod_end_not_told", pod=str(run.ref), error=str(error))
+                await asyncio.sleep(RETRY)
+            else:
+                return
+
+    async def _tell_end(self, run: _Run) -> None:
         if run.deleted:
             return
         pod = await self._objects.get(run.ref)

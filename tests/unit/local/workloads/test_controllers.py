@@ -11,13 +11,13 @@ import pytest
 from flagger_py.kube.client import Client
 from flagger_py.kube.cluster import Cluster
 from flagger_py.local.apiserver import ApiServer
-from flagger_py.local.conditions import find_condition
+from flagger_py.local.conditions import find_condition, is_true
 from flagger_py.local.node.agent import NodeAgent
 from flagger_py.local.node.api import EmbeddedNodeApi
 from flagger_py.local.node.node import NodeHeartbeat
 from flagger_py.local.resources import DAEMON_SET, ENDPOINT_SLICE, POD, REPLICA_SET
 from flagger_py.local.workloads.controllers import WorkloadControllers
-from flagger_py.objects.errors import NotFound
+from flagger_py.objects.errors import NotFound, Unreachable
 from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import DEPLOYMENT, SERVICE, Manifest, Ref
 from tests.unit.local.node.fakes import FakeRuntime
@@ -33,12 +33,12 @@ def now() -> datetime:
 
 
 @asynccontextmanager
-async def cluster(runtime: FakeRuntime) -> AsyncIterator[Client]:
+async def cluster(runtime: FakeRuntime, node_api: type[EmbeddedNodeApi] = EmbeddedNodeApi) -> AsyncIterator[Client]:
     """All controllers, above an API server in memory."""
     api = ApiServer(now=now)
     client = Client(api.transport())
     async with api.running(), Cluster(client) as objects, asyncio.TaskGroup() as group:
-        agent = NodeAgent(objects, EmbeddedNodeApi(api.transport()), runtime, node="node", clock=now)
+        agent = NodeAgent(objects, node_api(api.transport()), runtime, node="node", clock=now)
         await NodeHeartbeat(objects.objects(), "node", clock=now).beat()
         tasks = [group.create_task(part) for part in (agent.run(), WorkloadControllers(objects, clock=now).run())]
         yield client
@@ -112,6 +112,46 @@ async def test_a_new_version_replaces_the_old_within_bounds() -> None:
         assert min(seen) >= 3
         sets = await client.find(REPLICA_SET, "default")
         assert sorted(found["spec"]["replicas"] for found in sets) == [0, 4]
+
+
+class ForgetfulNodeApi(EmbeddedNodeApi):
+    """Its first removals do not reach the server."""
+
+    failures = 2
+
+    async def remove(self, pod: Ref, uid: str) -> None:
+        if ForgetfulNodeApi.failures:
+            ForgetfulNodeApi.failures -= 1
+            raise Unreachable("the API server is away")
+        await super().remove(pod, uid)
+
+
+async def test_a_pod_that_ends_while_the_api_server_is_away_is_removed_all_the_same() -> None:
+    async with cluster(FakeRuntime(), ForgetfulNodeApi) as client:
+        await client.create(DEPLOYMENT, deployment())
+        await until(completed(client, 2))
+        await client.patch(WEB, MergePatch({"spec": {"replicas": 0}}))
+
+        async def are_gone() -> bool:
+            return not await client.find(POD, "default")
+
+        await until(are_gone)
+        assert ForgetfulNodeApi.failures == 0
+
+
+async def test_a_status_that_somebody_else_wrote_is_put_right() -> None:
+    """Kubernetes takes the pods of a node that it has not heard of for unready; the node says so when it is back."""
+    async with cluster(FakeRuntime()) as client:
+        await client.create(DEPLOYMENT, deployment())
+        await until(completed(client, 2))
+        pod = (await client.find(POD, "default"))[0]
+        conditions = [{**entry, "status": "False"} if entry["type"] == "Ready" else entry for entry in pod["status"]["conditions"]]
+        await client.patch(Ref.of(POD, pod), MergePatch({"status": {"conditions": conditions}}), subresource="status")
+
+        async def is_ready() -> bool:
+            return is_true(await client.get(Ref.of(POD, pod)), "Ready")
+
+        await until(is_ready)
 
 
 async def test_scaling_to_zero_and_back() -> None:
