@@ -1,23 +1,19 @@
-"""Validation rules in CEL (`x-kubernetes-validations`), with transition rules, `optionalOldSelf`, and Kubernetes' own functions.
+"""Validation rules in CEL (`x-kubernetes-validations`), with transition rules and `optionalOldSelf`.
 
 The library evaluates over plain Python values. A rule whose syntax it lacks (`.?`) is not checked, and whoever creates the CRD is warned by
 name; a rule that cannot be evaluated for a value (a function that is missing) is a complaint about that value.
 """
 
-import ipaddress
-import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final, cast
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 import cel
 from cel.stdlib import add_stdlib_to_context
 
+from flagger_py.local.apiserver.cel_library import FUNCTIONS, go_duration
 from flagger_py.local.apiserver.field_sets import item_key
-from flagger_py.local.apiserver.quantity import parse_quantity
 from flagger_py.local.apiserver.schema import ANYTHING, Node
 from flagger_py.local.apiserver.status import FieldError
 
@@ -170,7 +166,7 @@ def _context(value: Any, old: Any, rule: Rule) -> cel.Context | dict[str, Any]:
         return variables
     context = cel.Context(variables)
     add_stdlib_to_context(context)
-    for name, function in _FUNCTIONS.items():
+    for name, function in FUNCTIONS.items():
         context.add_function(name, function)
     return context
 
@@ -198,88 +194,3 @@ def escaped(name: str) -> str:
     if name in _RESERVED:
         return f"__{name}__"
     return name.replace("__", "__underscores__").replace(".", "__dot__").replace("-", "__dash__").replace("/", "__slash__")
-
-
-def go_duration(text: str) -> timedelta | None:
-    """A Go duration such as `1h30m`; `None` for what is none."""
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)", text.lstrip("+-"))
-    if not parts or "".join(number + unit for number, unit in parts) != text.lstrip("+-"):
-        return None
-    total = timedelta(seconds=sum(float(number) * units[unit] for number, unit in parts))
-    return -total if text.startswith("-") else total
-
-
-def _is_sorted(items: list[Any]) -> bool:
-    return all(left <= right for left, right in itertools.pairwise(items))
-
-
-def _index_of(value: Any, wanted: Any, *rest: int) -> int:
-    if isinstance(value, str):
-        return value.find(wanted, *rest)
-    return value.index(wanted) if wanted in value else -1
-
-
-def _last_index_of(value: Any, wanted: Any, *start: int) -> int:
-    if isinstance(value, str):
-        return value.rfind(wanted, 0, *(one + len(wanted) for one in start))
-    return len(value) - 1 - value[::-1].index(wanted) if wanted in value else -1
-
-
-def _find(text: str, pattern: str) -> str:
-    match = re.search(pattern, text)
-    return match[0] if match else ""
-
-
-def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
-    found = [match[0] for match in re.finditer(pattern, text)]
-    return found if limit < 0 else found[:limit]
-
-
-def _is_url(text: str) -> bool:
-    parts = urlsplit(text)
-    return bool(parts.scheme and (parts.netloc or parts.path.startswith("/"))) or text.startswith("/")
-
-
-def _is_ip(text: str) -> bool:
-    return _parses(ipaddress.ip_address, text)
-
-
-def _is_cidr(text: str) -> bool:
-    return _parses(ipaddress.ip_interface, text) and "/" in text
-
-
-def _is_quantity(text: str) -> bool:
-    return parse_quantity(text) is not None
-
-
-def _parses(parse: Callable[[str], Any], text: str) -> bool:
-    try:
-        parse(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _quantity(text: str) -> float:
-    amount = parse_quantity(text)
-    if amount is None:
-        raise ValueError(f"{text!r} is no quantity")
-    return float(amount)
-
-
-_FUNCTIONS: Final = cast(
-    "dict[str, Callable[..., Any]]",
-    {
-        "isSorted": _is_sorted,
-        "indexOf": _index_of,
-        "lastIndexOf": _last_index_of,
-        "find": _find,
-        "findAll": _find_all,
-        "isURL": _is_url,
-        "isIP": _is_ip,
-        "isCIDR": _is_cidr,
-        "isQuantity": _is_quantity,
-        "quantity": _quantity,
-    },
-)

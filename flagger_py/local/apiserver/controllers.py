@@ -1,6 +1,7 @@
 """The controllers that belong to the API itself: garbage collection, deletion of namespaces and of CRDs, and default service accounts."""
 
 import asyncio
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -8,6 +9,7 @@ import structlog
 from flagger_py.local.apiserver.collector import GarbageCollector
 from flagger_py.local.apiserver.definitions import CLEANUP, PLURAL
 from flagger_py.local.apiserver.definitions import GROUP as EXTENSIONS
+from flagger_py.local.apiserver.expiry import EventExpiry
 from flagger_py.local.apiserver.internal import Internal
 from flagger_py.local.apiserver.kinds import Kind
 from flagger_py.local.apiserver.state import State
@@ -22,8 +24,9 @@ _CONTENT_FINALIZER: Final = "kubernetes"
 class Controllers:
     """Reacts to changes one after another; `settle` does all there is to do, `run` does it whenever something changes."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, event_lifetime: timedelta) -> None:
         self._state = state
+        self._expiry = EventExpiry(state, event_lifetime)
         self._internal = Internal(state)
         self._collector = GarbageCollector(state, self._internal)
         self._namespaces: set[str] = set()

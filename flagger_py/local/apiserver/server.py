@@ -54,8 +54,10 @@ class Settings:
 
     service_network: IPv4Network = field(default_factory=lambda: IPv4Network("10.96.0.0/16"))
     """Where the addresses of Services come from."""
-    history_limit: int = 10_000
-    """Changes kept per resource; older resourceVersions are answered 410."""
+    history_limit: int = 2_000
+    """Changes kept per resource (up to twice as many for a while); older resourceVersions are answered 410."""
+    event_lifetime: timedelta = timedelta(hours=1)
+    """After which Events are forgotten: the default of kube-apiserver."""
     initializing: timedelta = timedelta(0)
     """How long a new custom resource answers 429 "storage is (re)initializing", as real servers may for some seconds."""
     tokens: Mapping[str, User] = field(default_factory=lambda: {ADMIN_TOKEN: ADMIN})
@@ -78,7 +80,7 @@ class ApiServer:
         self.authorizer = Authorizer(self.state)
         definitions = Definitions(self.state, self.settings.initializing)
         self._router = Router(self.state, self.authenticator, self.authorizer, definitions)
-        self._controllers = Controllers(self.state)
+        self._controllers = Controllers(self.state, self.settings.event_lifetime)
         self.load(bootstrap_manifests())
         self._controllers.settle()
         self.faults = Faults()

@@ -149,7 +149,7 @@ class Collection:
 class Store:
     """All collections under one counter of versions. `history_limit` is in changes per resource."""
 
-    def __init__(self, history_limit: int = 10_000) -> None:
+    def __init__(self, history_limit: int) -> None:
         self._history_limit = history_limit
         self._collections: dict[tuple[str, str], Collection] = {}
         self.listeners: list[Listener] = []

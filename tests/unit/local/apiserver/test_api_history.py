@@ -102,6 +102,21 @@ async def test_a_fresh_definition_answers_429_for_a_while() -> None:
     assert (await call(api.transport(), "GET", path))[0] == 200
 
 
+async def test_events_are_forgotten_after_an_hour() -> None:
+    moment = [datetime(2026, 1, 1, tzinfo=UTC)]
+    transport = ApiServer(now=lambda: moment[0]).transport()
+    path = "/api/v1/namespaces/default/events"
+    about = {"kind": "Pod", "namespace": "default", "name": "p"}
+    for name in ("old", "repeated"):
+        await call(transport, "POST", path, {"metadata": {"name": name}, "involvedObject": about})
+    moment[0] += timedelta(minutes=30)
+    await call(transport, "PATCH", f"{path}/repeated", {"count": 2})
+    moment[0] += timedelta(minutes=30)
+    await call(transport, "POST", path, {"metadata": {"name": "new"}, "involvedObject": about})
+    _, listed = await call(transport, "GET", path)
+    assert [event["metadata"]["name"] for event in listed["items"]] == ["new", "repeated"]
+
+
 async def test_what_is_handed_out_cannot_change_what_is_stored() -> None:
     transport = ApiServer().transport()
     created = await create(transport, "a")

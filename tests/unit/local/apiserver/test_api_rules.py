@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from flagger_py.local.apiserver.cel_rules import RuleSet, go_duration
+from flagger_py.local.apiserver.cel_library import go_duration
+from flagger_py.local.apiserver.cel_rules import RuleSet
 from flagger_py.local.apiserver.schema import custom
 
 
