@@ -45,6 +45,11 @@ class Severity(StrEnum):
     WARN = "warn"
     ERROR = "error"
 
+    def takes(self, other: "Severity") -> bool:
+        """Whether an alert that is sent from this severity on is sent for `other` (metrics:ALR-04)."""
+        order = tuple(Severity)
+        return order.index(other) >= order.index(self)
+
 
 class ThresholdRange(ApiModel):
     """Inclusive bounds of a metric's value."""

@@ -90,6 +90,8 @@ class OutboxEntry(CompactModel):
     phase: Annotated[str, Schema(required=True)]
     severity: str = ""
     message: Message = ""
+    details: Bool = False
+    """An alert that shows what the rollout is about: target, threshold, deadline, steps (metrics:ALR-10)."""
     at: Moment
 
 
@@ -127,6 +129,8 @@ class RolloutRecord(CompactModel):
     command: Command | None = None
     outcome: Outcome | None = None
     outbox: Annotated[tuple[OutboxEntry, ...], Schema(max_items=OUTBOX_LIMIT)] = ()
+    outbox_overflow: Int32 = 0
+    """How many notifications were given up unsent because the outbox was full."""
 
     @property
     def is_known(self) -> bool:

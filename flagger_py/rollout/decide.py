@@ -8,9 +8,9 @@ from flagger_py.rollout.adopt import adopt
 from flagger_py.rollout.decision import Decision
 from flagger_py.rollout.initialise import begin, initialise
 from flagger_py.rollout.notices import Severity
+from flagger_py.rollout.outbox import deliver
 from flagger_py.rollout.progress import progress
 from flagger_py.rollout.promotion import finalising, promoting
-from flagger_py.rollout.questions import QuestionKind
 from flagger_py.rollout.settled import settled, waiting
 from flagger_py.rollout.turn import Turn
 from flagger_py.rollout.world import Fault, World
@@ -24,8 +24,10 @@ def decide(world: World, now: datetime) -> Decision:
     """What to store and to do next for one Canary.
 
     Held by a fault or suspended, phase, objects and traffic stay as they are. Everything else is a question of the phase.
+    What is due from an earlier pass is told in any case.
     """
     turn = Turn(world, now)
+    deliver(turn)
     if world.faults:
         _hold_faulty(turn)
     elif world.plan.suspended:
@@ -35,7 +37,6 @@ def decide(world: World, now: datetime) -> Decision:
     else:
         missing = (_missing_target(world),) if world.target is None else ()
         _tell_faults(turn, (*missing, *world.failures))
-        _deliver_outbox(turn)
         _dispatch(turn)
     return turn.decision()
 
@@ -113,22 +114,3 @@ def _hold_suspended(turn: Turn) -> None:
     turn.hold("suspended")
     text = f"Canary {turn.plan.canary_name} is suspended, skipping"
     turn.tell(Severity.NORMAL, text, f"suspended/{turn.world.canary.metadata.generation}")
-
-
-def _deliver_outbox(turn: Turn) -> None:
-    """What is due since an earlier pass is sent by child tasks; an answer, whichever, ends it (engine:HAZ-27)."""
-    if not turn.record.outbox:
-        return
-    kept = []
-    for entry in turn.record.outbox:
-        answer = turn.ask(QuestionKind(entry.kind), run=entry.id, phase=entry.phase)
-        turn.reason = ""
-        if answer is None:
-            kept.append(entry)
-            continue
-        for hook in answer.hooks:
-            said = "passed" if hook.passed else f"failed {hook.message}".rstrip()
-            severity = Severity.NORMAL if hook.passed else Severity.WARNING
-            turn.tell(severity, f"Post-rollout hook {hook.name} {said}", f"{entry.id}/{hook.name}")
-    if len(kept) != len(turn.record.outbox):
-        turn.update(outbox=tuple(kept))

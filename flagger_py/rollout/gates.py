@@ -3,6 +3,7 @@
 from enum import Enum, auto
 
 from flagger_py.api.rollout_record import Gate
+from flagger_py.rollout import alerts
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.questions import Answer, QuestionKind
 from flagger_py.rollout.turn import Turn
@@ -54,6 +55,7 @@ def _remember_closed(turn: Turn, kind: QuestionKind, hook: str, run: str) -> Non
     turn.update(gate=Gate(type=kind, name=hook, step=turn.record.step, since=turn.now))
     text = _CLOSED_TEXT[kind].format(canary=turn.plan.canary_name, hook=hook)
     turn.tell(Severity.WARNING, text, f"{run}/closed/{kind}/{hook}/{turn.record.step}/{turn.record.check_number}")
+    alerts.gate_closed(turn, kind, hook, run=run)
 
 
 def is_rollback_asked(turn: Turn) -> bool | None:

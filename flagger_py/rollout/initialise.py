@@ -5,6 +5,7 @@ target goes. While the primary does not become ready, neither routes nor target 
 """
 
 from flagger_py.api.status import Phase
+from flagger_py.rollout import alerts
 from flagger_py.rollout.effects import CreatePrimary, EnsureApex, EnsureServices, ScaleTargetToZero
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.questions import QuestionKind
@@ -62,6 +63,7 @@ def _finish(turn: Turn) -> None:
     turn.enter(Phase.INITIALIZED)
     turn.publish_hashes()
     turn.tell(Severity.NORMAL, f"Initialization done! {turn.plan.canary_name}", "initialised")
+    alerts.initialised(turn)
 
 
 def _tell_availability(turn: Turn) -> None:

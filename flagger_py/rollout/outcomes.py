@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from flagger_py.api.rollout_record import MESSAGE_LIMIT, Outcome
 from flagger_py.api.status import Phase
+from flagger_py.rollout import alerts
 from flagger_py.rollout.effects import ScaleTargetToZero
 from flagger_py.rollout.identity import flagger_hash
 from flagger_py.rollout.notices import Severity
@@ -26,14 +27,19 @@ class Result(StrEnum):
     PROMOTION_FAILED = "promotionFailed"
 
 
-def end(turn: Turn, result: Result, reason: str) -> None:
-    """Decide how the run ends, and begin to bring it about in the same pass."""
+def end(turn: Turn, result: Result, reason: str, *, detail: str = "", severity: alerts.Severity = alerts.Severity.ERROR) -> None:
+    """Decide how the run ends, and begin to bring it about in the same pass.
+
+    `detail` and `severity` are for the alert: what exactly went wrong, and how much a rollback matters.
+    """
     turn.update(outcome=Outcome(result=result, reason=reason[:MESSAGE_LIMIT], at=turn.now), promoting=False, gate=None)
     if result is Result.FAILED:
         turn.tell(Severity.WARNING, f"Rolling back {turn.plan.canary_name} {reason}", "rolling-back")
         turn.tell(Severity.WARNING, f"Canary failed! Scaling down {turn.plan.canary_name}", "failed")
+        alerts.rolled_back(turn, f"{reason}: {detail}" if detail else reason, severity)
     else:
         turn.tell(Severity.NORMAL, f"Cancelled {turn.plan.canary_name}: {reason}", "cancelled")
+        alerts.cancelled(turn, reason)
     unwind(turn)
 
 

@@ -1,10 +1,11 @@
 """What a Canary's spec asks for, as effective values (engine:DEF-*). Made once per generation of the Canary."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 from flagger_py.api import effective
-from flagger_py.api.analysis import HookType
+from flagger_py.api.analysis import Analysis, HookType, Severity
 from flagger_py.api.canary import Canary
 from flagger_py.api.capabilities import Capabilities
 from flagger_py.rollout.questions import QuestionKind
@@ -26,6 +27,10 @@ class Plan:
     suspended: bool = False
     hooks: frozenset[QuestionKind] = frozenset()
     """The stages that have at least one webhook."""
+    muted_gates: frozenset[tuple[QuestionKind, str]] = frozenset()
+    """Stage and name of the hooks whose closing is no alert (engine:HOOK-09)."""
+    alerts_from: Severity | None = None
+    """The lowest severity that somebody is told of; `None`: nobody is told of anything."""
     has_analysis: bool = True
     """Rollout hooks or metrics exist; without any, an analysis always passes (engine:ANL-09)."""
     has_metrics: bool = True
@@ -42,7 +47,7 @@ class Plan:
         return next((weight for weight in self.steps if weight > current), current)
 
 
-def plan_of(canary: Canary, *, minimum_interval: timedelta, capabilities: Capabilities) -> Plan:
+def plan_of(canary: Canary, *, minimum_interval: timedelta, capabilities: Capabilities, has_global_notifier: bool = False) -> Plan:
     """The plan of a valid Canary."""
     analysis = effective.analysis_of(canary)
     hooks = frozenset(QuestionKind(kind) for kind in HookType if kind in _STAGES and effective.webhooks(canary, kind))
@@ -58,6 +63,8 @@ def plan_of(canary: Canary, *, minimum_interval: timedelta, capabilities: Capabi
         skip_analysis=effective.is_analysis_skipped(canary),
         suspended=canary.spec.suspend,
         hooks=hooks,
+        muted_gates=frozenset(_muted(canary)),
+        alerts_from=_alerts_from(analysis, has_global_notifier=has_global_notifier),
         has_analysis=has_rollout_hooks or bool(analysis.metrics),
         has_metrics=bool(analysis.metrics),
         routes_weights=capabilities.weights,
@@ -68,3 +75,18 @@ def plan_of(canary: Canary, *, minimum_interval: timedelta, capabilities: Capabi
 
 
 _STAGES = frozenset(kind.value for kind in QuestionKind)
+
+
+def _muted(canary: Canary) -> Iterator[tuple[QuestionKind, str]]:
+    for kind in HookType:
+        for hook in effective.webhooks(canary, kind):
+            if hook.mute_alert and kind in _STAGES:
+                yield QuestionKind(kind), hook.name
+
+
+def _alerts_from(analysis: Analysis, *, has_global_notifier: bool) -> Severity | None:
+    """A Canary with alerts of its own never uses the global notifier, which takes everything (metrics:ALR-03)."""
+    if not analysis.alerts:
+        return Severity.INFO if has_global_notifier else None
+    wanted = {effective.alert_severity(alert) for alert in analysis.alerts}
+    return next(severity for severity in Severity if severity in wanted)

@@ -3,12 +3,13 @@
 Order of what is looked at: abort before anything else (engine:HAZ-40), a revert or newer revision, readiness, then the step's clock.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
 from flagger_py.api.rollout_record import MESSAGE_LIMIT, Check
 from flagger_py.api.status import Phase
-from flagger_py.rollout import strategies
+from flagger_py.rollout import alerts, strategies
 from flagger_py.rollout.effects import Promote
 from flagger_py.rollout.gates import GateState, gate, is_rollback_asked
 from flagger_py.rollout.notices import Severity
@@ -51,7 +52,7 @@ def _go_on(turn: Turn) -> None:
     """The run itself, unless a rollback hook or a dead canary ends it."""
     is_abort_asked = is_rollback_asked(turn)
     if is_abort_asked:
-        end(turn, Result.FAILED, "manual rollback by webhook")
+        end(turn, Result.FAILED, "manual rollback by webhook", severity=alerts.Severity.WARN)
         return
     if turn.record.step == 0:
         _reset_traffic(turn)
@@ -186,15 +187,22 @@ def _count_failure(turn: Turn, answer: Answer, *, kind: str) -> None:
     failed = turn.status.failed_checks + 1
     turn.set_status(failed_checks=failed)
     number = f"{turn.record.step}/{turn.record.check_number}"
+    halt, detail = f"Halt {turn.plan.canary_name} advancement ", ""
+    for name, text in _failures(answer, f"{halt}{kind}"):
+        turn.tell(Severity.WARNING, text, f"check/{number}/{name}")
+        detail = detail or text.removeprefix(halt)
+    if failed >= turn.plan.threshold:
+        end(turn, Result.FAILED, f"failed checks threshold reached {failed}", detail=detail)
+
+
+def _failures(answer: Answer, halt: str) -> Iterator[tuple[str, str]]:
+    """Name and text of what failed, hooks before checks."""
     for hook in answer.hooks:
         if not hook.passed:
-            text = f"Halt {turn.plan.canary_name} advancement {kind} check {hook.name} failed {hook.message}".rstrip()
-            turn.tell(Severity.WARNING, text, f"check/{number}/{hook.name}")
+            yield hook.name, f"{halt} check {hook.name} failed {hook.message}".rstrip()
     for check in answer.checks:
         if not check.passed:
-            turn.tell(Severity.WARNING, check.message, f"check/{number}/{check.name}")
-    if failed >= turn.plan.threshold:
-        end(turn, Result.FAILED, f"failed checks threshold reached {failed}")
+            yield check.name, check.message
 
 
 def _record_check(turn: Turn, answer: Answer) -> None:

@@ -1,8 +1,8 @@
 """From a passed analysis to a primary that serves: Promoting, Finalising, Succeeded, and the promotion that fails (engine:SHIFT)."""
 
-from flagger_py.api.rollout_record import Outcome
+from flagger_py.api.rollout_record import MESSAGE_LIMIT, Outcome
 from flagger_py.api.status import Phase
-from flagger_py.rollout import strategies
+from flagger_py.rollout import alerts, strategies
 from flagger_py.rollout.effects import PruneConfigs, ScaleTargetToZero
 from flagger_py.rollout.identity import promotion_id
 from flagger_py.rollout.notices import Severity
@@ -39,6 +39,7 @@ def promoting(turn: Turn) -> None:
             turn.route()
             turn.hold(f"primary not ready: {reason}")
         case Ready():
+            turn.update(outcome=None)
             _shift(turn)
 
 
@@ -86,6 +87,9 @@ def _fail_promotion(turn: Turn, reason: str) -> None:
     can_serve = turn.plan.routes_weights and isinstance(turn.judge_canary(), Ready)
     turn.run_canary()
     if not can_serve:
+        text = f"Promotion of {turn.plan.target_name} failed, primary not ready: {reason}; no other version can serve"
+        turn.tell(Severity.ERROR, text, "promotion-stuck")
+        _alert_once(turn, f"{reason}; no other version can serve")
         turn.route()
         turn.hold(f"promotion failed and no version is ready: {reason}")
         return
@@ -93,15 +97,27 @@ def _fail_promotion(turn: Turn, reason: str) -> None:
         turn.want(ALL_CANARY)
         text = f"Promotion of {turn.plan.target_name} failed, primary not ready: {reason}; all traffic goes to the canary"
         turn.tell(Severity.ERROR, text, "promotion-failed")
+        _alert_once(turn, reason)
     turn.update(serving_canary=True)
     turn.route(urgent=True)
     if turn.world.routes != ALL_CANARY:
         turn.hold("traffic is going to the canary")
         turn.retry = True
         return
-    turn.update(outcome=Outcome(result=Result.PROMOTION_FAILED, reason=reason, at=turn.now), step_started_at=None, promoting=False)
+    turn.update(outcome=_promotion_failed(turn, reason), step_started_at=None, promoting=False)
     turn.enter(Phase.FAILED, f"Promotion failed, the canary {turn.plan.target_kind} serves all traffic.")
     post_rollout(turn)
+
+
+def _alert_once(turn: Turn, reason: str) -> None:
+    """One alert however often the pass is repeated: the outcome stands in the record from here until the primary recovers."""
+    if turn.record.outcome is None:
+        turn.update(outcome=_promotion_failed(turn, reason))
+        alerts.promotion_failed(turn, reason)
+
+
+def _promotion_failed(turn: Turn, reason: str) -> Outcome:
+    return Outcome(result=Result.PROMOTION_FAILED, reason=reason[:MESSAGE_LIMIT], at=turn.now)
 
 
 def leave_canary(turn: Turn) -> None:
@@ -172,3 +188,4 @@ def _succeed(turn: Turn) -> None:
     post_rollout(turn)
     text = "Promotion completed! Canary analysis was skipped for" if skipped else "Promotion completed! Scaling down"
     turn.tell(Severity.NORMAL, f"{text} {turn.plan.target_name}", "completed")
+    alerts.promoted(turn)

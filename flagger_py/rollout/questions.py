@@ -10,7 +10,7 @@ from flagger_py.rollout.verdicts import CheckResult, HookResult
 
 
 class QuestionKind(StrEnum):
-    """What is asked: a stage of hooks by its webhook type, or one of the two that ask metric providers."""
+    """What is asked: a stage of hooks by its webhook type, one of the two that ask metric providers, or an alert."""
 
     CONFIRM_ROLLOUT = "confirm-rollout"
     PRE_ROLLOUT = "pre-rollout"
@@ -22,6 +22,8 @@ class QuestionKind(StrEnum):
     """Rollout hooks, then metrics (engine:ANL-01)."""
     AVAILABILITY = "availability"
     """Are the metric providers reachable (metrics:AVAIL-01)."""
+    ALERT = "alert"
+    """Not asked but told: an alert of the outbox. The answer says for each receiver whether it took it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The beginning of a run, and its new beginning for a newer revision (engine:START, RESTART)."""
 
 from flagger_py.api.status import Phase
+from flagger_py.rollout import alerts
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY
 from flagger_py.rollout.turn import Turn
@@ -10,6 +11,7 @@ def begin_run(turn: Turn) -> None:
     """A new revision is let in: scale the canary up."""
     _store_run(turn)
     turn.tell(Severity.NORMAL, f"New revision detected! Scaling up {turn.plan.target_name}", "new-revision")
+    alerts.run_started(turn)
     turn.run_canary()
     turn.route()
 

@@ -338,10 +338,15 @@ class Turn:
         revision = self.world.target.revision if self.world.target else self.record.revision
         return flagger_hash(revision, self.world.configs.digest)
 
-    def post(self, kind: str, entry_id: str, **facts: str) -> None:
-        """Put a notification that must not be lost into the outbox; the oldest go first when it is full."""
-        entry = OutboxEntry(id=entry_id, kind=kind, phase=self.phase, at=self.now, **facts)
-        self.update(outbox=(*self.record.outbox, entry)[-OUTBOX_LIMIT:])
+    def post(self, kind: str, entry_id: str, **facts: Any) -> None:
+        """Put a notification that must not be lost into the outbox; the oldest go first when it is full, and are counted."""
+        entry = OutboxEntry(id=entry_id, kind=kind, **{"phase": self.phase, **facts}, at=self.now)
+        entries = (*self.record.outbox, entry)
+        self.update(outbox=entries[-OUTBOX_LIMIT:])
+        if lost := max(len(entries) - OUTBOX_LIMIT, 0):
+            self.update(outbox_overflow=self.record.outbox_overflow + lost)
+            text = f"{self.record.outbox_overflow} notifications of {self.plan.canary_name} were given up unsent: the outbox is full"
+            self.tell(Severity.WARNING, text, f"outbox-overflow/{self.record.outbox_overflow}")
 
     def wake(self, at: datetime) -> None:
         if at > self.now and (self.wake_at is None or at < self.wake_at):
