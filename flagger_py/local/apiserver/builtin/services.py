@@ -116,6 +116,8 @@ class ServiceStrategy(Strategy):
         return {record.manifest["spec"].get("clusterIP", "") for record in self._stored()}
 
     def _node_port_errors(self, new: Manifest) -> list[FieldError]:
+        if not any(port.get("nodePort") for port in new["spec"].get("ports", [])):
+            return []
         uid = new["metadata"].get("uid")
         others = (record.manifest for record in self._stored() if record.manifest["metadata"]["uid"] != uid)
         taken = {port["nodePort"] for other in others for port in other["spec"].get("ports", []) if "nodePort" in port}
