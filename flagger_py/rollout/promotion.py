@@ -86,38 +86,30 @@ def _fail_promotion(turn: Turn, reason: str) -> None:
     """The primary does not come up with the new revision: the canary, which runs it well, serves all users (engine:FAILED-PROMOTION)."""
     can_serve = turn.plan.routes_weights and isinstance(turn.judge_canary(), Ready)
     turn.run_canary()
+    _tell_failure(turn, f"{reason}; {'all traffic goes to the canary' if can_serve else 'no other version can serve'}")
     if not can_serve:
-        text = f"Promotion of {turn.plan.target_name} failed, primary not ready: {reason}; no other version can serve"
-        turn.tell(Severity.ERROR, text, "promotion-stuck")
-        _alert_once(turn, f"{reason}; no other version can serve")
         turn.route()
         turn.hold(f"promotion failed and no version is ready: {reason}")
         return
     if turn.desired != ALL_CANARY:
         turn.want(ALL_CANARY)
-        text = f"Promotion of {turn.plan.target_name} failed, primary not ready: {reason}; all traffic goes to the canary"
-        turn.tell(Severity.ERROR, text, "promotion-failed")
-        _alert_once(turn, reason)
     turn.update(serving_canary=True)
     turn.route(urgent=True)
     if turn.world.routes != ALL_CANARY:
         turn.hold("traffic is going to the canary")
         turn.retry = True
         return
-    turn.update(outcome=_promotion_failed(turn, reason), step_started_at=None, promoting=False)
+    turn.update(step_started_at=None, promoting=False)
     turn.enter(Phase.FAILED, f"Promotion failed, the canary {turn.plan.target_kind} serves all traffic.")
     post_rollout(turn)
 
 
-def _alert_once(turn: Turn, reason: str) -> None:
+def _tell_failure(turn: Turn, reason: str) -> None:
     """One alert however often the pass is repeated: the outcome stands in the record from here until the primary recovers."""
+    turn.tell(Severity.ERROR, f"Promotion of {turn.plan.target_name} failed, primary not ready: {reason}", "promotion-failed")
     if turn.record.outcome is None:
-        turn.update(outcome=_promotion_failed(turn, reason))
+        turn.update(outcome=Outcome(result=Result.PROMOTION_FAILED, reason=reason[:MESSAGE_LIMIT], at=turn.now))
         alerts.promotion_failed(turn, reason)
-
-
-def _promotion_failed(turn: Turn, reason: str) -> Outcome:
-    return Outcome(result=Result.PROMOTION_FAILED, reason=reason[:MESSAGE_LIMIT], at=turn.now)
 
 
 def leave_canary(turn: Turn) -> None:

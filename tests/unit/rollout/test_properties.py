@@ -1,6 +1,7 @@
 """What must hold for every input (design §3): random interleavings of users, pods, faults, crashes and time."""
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -8,6 +9,7 @@ from hypothesis import Phase as HypothesisPhase
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from flagger_py.api.analysis import Severity
 from flagger_py.api.rollout_record import CheckOutcome
 from flagger_py.api.status import Phase
 from flagger_py.rollout.questions import Answer, Question, QuestionKind
@@ -20,17 +22,19 @@ from tests.unit.rollout.watched import Watched
 SETTLED = (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
 REVISIONS = st.sampled_from(["v1:one", "v1:two", "v1:three"])
 READINESS: st.SearchStrategy[Readiness] = st.sampled_from([Ready(), NotReady("0 of 2 pods available"), Dead("ProgressDeadlineExceeded")])
-ALL_HOOKS = frozenset(kind for kind in QuestionKind if kind not in (QuestionKind.ANALYSIS, QuestionKind.AVAILABILITY))
+NO_HOOKS = (QuestionKind.ANALYSIS, QuestionKind.AVAILABILITY, QuestionKind.ALERT)
+ALL_HOOKS = frozenset(kind for kind in QuestionKind if kind not in NO_HOOKS)
 FAILED_CHECK = CheckResult("request-success-rate", 1.0, ">= 99", CheckOutcome.FAIL, "Halt")
 
 
 class Rollouts(RuleBasedStateMachine):
-    """A weighted Canary with every hook, driven at random."""
+    """A weighted Canary with every hook and with alerts, driven at random."""
 
     def __init__(self) -> None:
         super().__init__()
         self.outcome = "pass"
-        self.simulation = Watched(plan=weighted_plan(hooks=ALL_HOOKS), answer=self._answer)
+        self.alerted: set[datetime] = set()
+        self.simulation = Watched(plan=weighted_plan(hooks=ALL_HOOKS, alerts_from=Severity.INFO), answer=self._answer)
 
     def _answer(self, question: Question) -> Answer | None:
         kind = question.key.kind
@@ -101,12 +105,25 @@ class Rollouts(RuleBasedStateMachine):
 
     def _pass(self) -> None:
         self.simulation.watched_step()
+        self._note_alerts()
 
     @invariant()
     def failed_checks_are_below_the_threshold_or_the_run_ends(self) -> None:
         status = self.simulation.status
         if status.phase is Phase.PROGRESSING and status.rollout and status.rollout.outcome is None:
             assert status.failed_checks <= 3
+
+    @invariant()
+    def a_run_that_failed_was_told_of(self) -> None:
+        """engine:HAZ-14: whatever the cause, and in the patch that decided it."""
+        status = self.simulation.status
+        if status.rollout and status.rollout.outcome and status.rollout.outcome.result in ("failed", "promotionFailed"):
+            assert status.rollout.outcome.at in self.alerted, status.rollout.outcome
+
+    def _note_alerts(self) -> None:
+        outbox = self.simulation.status.rollout.outbox if self.simulation.status.rollout else ()
+        assert len({entry.id for entry in outbox}) == len(outbox) <= 16
+        self.alerted |= {entry.at for entry in outbox if entry.severity in ("error", "warn")}
 
     @precondition(lambda self: self.simulation.status.phase is not Phase.NONE)
     @rule()
