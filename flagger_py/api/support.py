@@ -46,7 +46,7 @@ _SUPPORTED_PROVIDERS = {
     "gatewayapi:v1beta1": "",
     "istio": "",
     "contour": "",
-    "kubernetes": "initialises, and promotes with skipAnalysis",
+    "kubernetes": "blue/green without a switch of traffic: users meet the new version when the primary rolls",
 }
 _SUPPORTED_METRICS = {"prometheus": "and the built-in checks and inline queries"}
 
@@ -57,7 +57,7 @@ def _rows() -> Iterator[Feature]:
     for target in (DEPLOYMENT, DAEMON_SET, CORE_SERVICE, KNATIVE_SERVICE):
         yield Feature(Area.TARGET, target, target == DEPLOYMENT)
     for strategy in (WEIGHTED, SKIP_ANALYSIS, AB_TESTING, BLUE_GREEN, MIRRORING, SESSION_AFFINITY):
-        yield Feature(Area.STRATEGY, strategy, strategy in {WEIGHTED, SKIP_ANALYSIS})
+        yield Feature(Area.STRATEGY, strategy, is_supported=True)
     for autoscaler in ("HorizontalPodAutoscaler", "ScaledObject"):
         yield Feature(Area.AUTOSCALER, autoscaler, is_supported=False)
     for metric in METRIC_PROVIDERS:

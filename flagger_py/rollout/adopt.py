@@ -5,9 +5,10 @@ No run is started because a hash has another form, and no revision is taken as p
 
 from typing import Final
 
-from flagger_py.api.effective import TOTAL_WEIGHT
+from flagger_py.api.effective import TOTAL_WEIGHT, Strategy
 from flagger_py.api.rollout_record import DesiredRoutes
 from flagger_py.api.status import Phase
+from flagger_py.rollout import strategies
 from flagger_py.rollout.effects import Adopt
 from flagger_py.rollout.traffic import ALL_PRIMARY, Routes
 from flagger_py.rollout.turn import RUN_PHASES, UNKNOWN_REVISION, Turn
@@ -87,7 +88,9 @@ def _take_routes(turn: Turn) -> None:
 def _continue_run(turn: Turn) -> None:
     """Weights stay where they are (engine:RST-05): the routes tell the step, since `canaryWeight` may lag or be 0 (ISS-03)."""
     since = turn.status.last_transition_time or turn.now
-    has_begun = turn.desired != ALL_PRIMARY or turn.status.iterations != 0
-    turn.update(started_at=since, run=turn.new_run_id(since), step=int(has_begun), step_started_at=since, pre_rollout=has_begun)
+    is_waiting = turn.phase is Phase.WAITING_PROMOTION
+    step = strategies.step_of(turn.plan, turn.desired, turn.status.iterations, is_waiting=is_waiting)
+    turn.update(started_at=since, run=turn.new_run_id(since), step=step, step_started_at=since, pre_rollout=step > 0)
     turn.update(promoting=turn.phase in (Phase.PROMOTING, Phase.FINALISING))
-    turn.set_status(canary_weight=turn.desired.canary, iterations=0)
+    is_counted = turn.plan.strategy is not Strategy.WEIGHTED and turn.phase is not Phase.FINALISING
+    turn.set_status(canary_weight=turn.desired.canary, iterations=step if is_counted else 0)

@@ -4,8 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from string import ascii_letters
 from uuid import UUID
 
+_COOKIE_LENGTH = 10
 _FLAGGER_DIGITS = str.maketrans("0123456789", "456789bcdf")
 
 
@@ -24,6 +26,16 @@ def promotion_id(canary_uid: str, revision: str, configs: str) -> str:
 def run_id(canary_uid: str, revision: str, started_at: datetime) -> str:
     """The id of one run of a revision."""
     return _digest("run", canary_uid, revision, started_at.isoformat())[:12]
+
+
+def cookie_value(canary_uid: str, *step: str | int) -> str:
+    """Ten ASCII letters (routers:SA-01), derived from what they stand for instead of drawn, so that a replay pins nobody anew."""
+    number = int(_digest("cookie", canary_uid, *map(str, step)), 16)
+    letters = []
+    for _ in range(_COOKIE_LENGTH):
+        number, index = divmod(number, len(ascii_letters))
+        letters.append(ascii_letters[index])
+    return "".join(letters)
 
 
 def flagger_hash(revision: str, configs: str) -> str:

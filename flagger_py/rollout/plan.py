@@ -3,12 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from flagger_py.api import effective
 from flagger_py.api.analysis import Analysis, HookType, Severity
 from flagger_py.api.canary import Canary
 from flagger_py.api.capabilities import Capabilities
+from flagger_py.api.effective import Strategy
 from flagger_py.rollout.questions import QuestionKind
+
+DEFAULT_ITERATIONS: Final = 10
+"""Of a Canary that gives step weights to a provider which cannot split traffic, as in Flagger (engine:TICK-29)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +25,14 @@ class Plan:
     max_weight: int
     steps: tuple[int, ...] = ()
     """Every canary weight of a run, rising; the last one may lie beyond `max_weight` (engine:WGT-04)."""
+    strategy: Strategy = Strategy.WEIGHTED
+    iterations: int = 0
+    """Of an A/B test or a blue/green run."""
+    mirror: bool = False
+    """Requests are mirrored to the canary before it gets traffic: for one step, or during the iterations."""
+    cookie: str = ""
+    """`sessionAffinity.cookieName`; empty without affinity."""
+    primary_cookie: str = ""
     step_weight_promotion: int = 0
     """0: one jump back to the primary."""
     progress_deadline: timedelta
@@ -53,7 +66,13 @@ def plan_of(canary: Canary, *, minimum_interval: timedelta, capabilities: Capabi
     hooks = frozenset(QuestionKind(kind) for kind in HookType if kind in _STAGES and effective.webhooks(canary, kind))
     has_rollout_hooks = bool(effective.webhooks(canary, HookType.ROLLOUT))
     promotion_step = effective.promotion_step(analysis)
+    affinity = analysis.session_affinity
     return Plan(
+        strategy=_strategy(canary, capabilities),
+        iterations=max(analysis.iterations, 0) or DEFAULT_ITERATIONS,
+        mirror=analysis.mirror and (capabilities.mirror_iterations if analysis.iterations else capabilities.mirror_weighted),
+        cookie=affinity.cookie_name if affinity and capabilities.session_affinity else "",
+        primary_cookie=affinity.primary_cookie_name if affinity and capabilities.primary_cookie else "",
         interval=effective.interval(canary, minimum_interval),
         threshold=effective.threshold(canary),
         max_weight=effective.max_weight(analysis),
@@ -72,6 +91,11 @@ def plan_of(canary: Canary, *, minimum_interval: timedelta, capabilities: Capabi
         target_name=f"{canary.spec.target_ref.name}.{canary.namespace}",
         target_kind=canary.spec.target_ref.kind,
     )
+
+
+def _strategy(canary: Canary, capabilities: Capabilities) -> Strategy:
+    """What the analysis asks for; where traffic cannot be split, all that is left is blue/green (engine:TICK-29, BG-04)."""
+    return effective.strategy(canary) if capabilities.weights else Strategy.BLUE_GREEN
 
 
 _STAGES = frozenset(kind.value for kind in QuestionKind)

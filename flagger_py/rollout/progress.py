@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from flagger_py.api.effective import Strategy
 from flagger_py.api.rollout_record import MESSAGE_LIMIT, Check
 from flagger_py.api.status import Phase
 from flagger_py.rollout import alerts, strategies
@@ -145,7 +146,11 @@ def _first_step(turn: Turn) -> None:
     """Canary ready and no weight yet: pre-rollout hooks, passed once per run (ISS-06), then the first weight."""
     if not turn.record.pre_rollout and not _pass_pre_rollout(turn):
         return
-    _advance(turn, poll=True)
+    following = strategies.next_stage(turn.plan, 0, turn.desired)
+    if following is None:
+        _begin_promotion(turn)
+    else:
+        _advance(turn, following)
 
 
 def _pass_pre_rollout(turn: Turn) -> bool:
@@ -173,12 +178,13 @@ def _check_step(turn: Turn, *, is_abort_known: bool) -> None:
     answer = turn.ask(QuestionKind.ANALYSIS) if turn.plan.has_analysis else Answer()
     if answer is None or not is_abort_known:
         return
+    following = strategies.next_stage(turn.plan, turn.record.step, turn.desired)
     if not answer.passed:
         _count_failure(turn, answer, kind="rollout")
-    elif strategies.is_at_end(turn.plan, turn.desired):
+    elif following is None:
         _confirm_promotion(turn, answer)
     else:
-        _advance(turn, poll=False, answer=answer)
+        _advance(turn, following, answer=answer)
 
 
 def _count_failure(turn: Turn, answer: Answer, *, kind: str) -> None:
@@ -224,21 +230,26 @@ def _stored(result: CheckResult, at: datetime) -> Check:
     )
 
 
-def _advance(turn: Turn, *, poll: bool, answer: Answer | None = None) -> None:
-    """The next weight, if the traffic gate lets it. The check that led here is counted in the same write."""
-    state = gate(turn, QuestionKind.CONFIRM_TRAFFIC_INCREASE, poll=poll)
+def _advance(turn: Turn, following: Routes, *, answer: Answer | None = None) -> None:
+    """The next stage, if its gate lets it. The check that led here is counted in the same write; without one the gate polls itself."""
+    kind = strategies.gate_before(turn.plan, turn.desired, following)
+    state = gate(turn, kind, poll=answer is None) if kind else GateState.OPEN
     if state is GateState.ASKING:
         return
     if answer is not None:
         _record_check(turn, answer)
     if state is GateState.CLOSED:
+        if kind is QuestionKind.CONFIRM_PROMOTION and turn.phase is not Phase.WAITING_PROMOTION:
+            turn.enter(Phase.WAITING_PROMOTION)
         return
     turn.update(step=turn.record.step + 1, check_number=0)
     if turn.phase is Phase.WAITING_PROMOTION:
-        turn.enter(Phase.PROGRESSING)  # the spec has got further steps meanwhile
-    turn.want(strategies.next_routes(turn.plan, turn.desired))
+        turn.enter(Phase.PROGRESSING)
+    turn.want(following)
+    if turn.plan.strategy is not Strategy.WEIGHTED:
+        turn.set_status(iterations=turn.record.step)
     turn.wake(turn.now + turn.plan.interval)
-    turn.tell(Severity.NORMAL, f"Advance {turn.plan.canary_name} canary weight {turn.desired.canary}", f"weight/{turn.record.step}")
+    turn.tell(Severity.NORMAL, strategies.describe(turn.plan, turn.record.step, turn.desired), f"stage/{turn.record.step}")
 
 
 def _confirm_promotion(turn: Turn, answer: Answer) -> None:

@@ -1,7 +1,7 @@
 """The beginning of a run, and its new beginning for a newer revision (engine:START, RESTART)."""
 
 from flagger_py.api.status import Phase
-from flagger_py.rollout import alerts
+from flagger_py.rollout import alerts, strategies
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY
 from flagger_py.rollout.turn import Turn
@@ -35,7 +35,7 @@ def _store_run(turn: Turn) -> None:
     serving = turn.record.serving_canary
     turn.record_revision(
         started_at=turn.now,
-        step=1 if serving else 0,
+        step=strategies.stages(turn.plan) if serving else 0,
         check_number=0,
         pre_rollout=serving,
         gate=None,

@@ -23,6 +23,7 @@ class Routes:
 
 ALL_PRIMARY = Routes(100, 0)
 ALL_CANARY = Routes(0, 100)
+MIRRORED = Routes(100, 0, mirrored=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from flagger_py.api.status import CanaryStatus, Phase
 from flagger_py.rollout import conditions
 from flagger_py.rollout.decision import Decision
 from flagger_py.rollout.effects import Effect, EnsureApex, EnsureServices, RestorePrimary, ScaleTargetUp, SetTraffic
-from flagger_py.rollout.identity import configs_digest, flagger_hash, run_id
+from flagger_py.rollout.identity import configs_digest, cookie_value, flagger_hash, run_id
 from flagger_py.rollout.notices import Notice, Severity
 from flagger_py.rollout.questions import Answer, Question, QuestionKey, QuestionKind
 from flagger_py.rollout.readiness import Dead, NotReady, Readiness, Ready
-from flagger_py.rollout.traffic import ALL_PRIMARY, Routes, Traffic
+from flagger_py.rollout.traffic import ALL_PRIMARY, Affinity, Routes, Traffic
 from flagger_py.rollout.views import PrimaryView, TargetView
 from flagger_py.rollout.world import World
 
@@ -213,6 +213,35 @@ class Turn:
         desired = DesiredRoutes(primary=routes.primary, canary=routes.canary, mirrored=routes.mirrored)
         self.update(desired=desired, step_started_at=self.now)
         self.set_status(canary_weight=routes.canary)
+        if self.plan.cookie:
+            self._pin_sessions(routes)
+
+    def _pin_sessions(self, routes: Routes) -> None:
+        """The cookies of this traffic, stored before it is routed (routers:SA-03, SA-09, SA-13).
+
+        The canary's cookie lasts for the run. The primary's changes with each weight, so that its users are shared out anew (SA-08).
+        """
+        uid, run, current = self.world.canary.metadata.uid, self.record.run, self.status.session_affinity_cookie
+        if routes.canary == 0:
+            previous = current or self.status.previous_session_affinity_cookie
+            cookies = {"session_affinity_cookie": "", "previous_session_affinity_cookie": previous}
+        else:
+            cookies = {"session_affinity_cookie": current or f"{self.plan.cookie}={cookie_value(uid, run)}"}
+        if self.plan.primary_cookie:
+            value = f"{self.plan.primary_cookie}={cookie_value(uid, run, routes.canary, 'primary')}" if routes.canary else ""
+            cookies["primary_session_affinity_cookie"] = value
+        self.set_status(**cookies)
+
+    @property
+    def affinity(self) -> Affinity:
+        """The cookies that the stored status wants; a primary cookie without a name is Flagger's, and matches nothing (SA-08)."""
+        if not self.plan.cookie:
+            return Affinity()
+        return Affinity(
+            canary=self.status.session_affinity_cookie,
+            previous=self.status.previous_session_affinity_cookie,
+            primary=self.status.primary_session_affinity_cookie if self.plan.primary_cookie else "",
+        )
 
     def record_revision(self, **fields: Any) -> None:
         """Make the target as it is now the revision of the record, with its configs."""
@@ -268,7 +297,7 @@ class Turn:
             self.hold(f"the routes wait for the {'primary' if waits_for_primary else 'canary'} to be ready")
             self.retry = True
             return
-        self.do(SetTraffic(Traffic(wanted), urgent=urgent))
+        self.do(SetTraffic(Traffic(wanted, self.affinity), urgent=urgent))
 
     def keep_services(self) -> None:
         """Repair the three Services where they differ."""

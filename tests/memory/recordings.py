@@ -87,17 +87,17 @@ async def _create(cluster: MemoryCluster, resource: Resource, manifest: Manifest
 
 
 def weights_of(route: Manifest) -> Weights:
-    """Primary and canary weight in the last rule of a route."""
+    """Primary and canary weight in the last rule of a route that names both: of an A/B test those of the matching requests."""
     match route["kind"]:
         case "HTTPRoute":
-            backends = route["spec"]["rules"][-1]["backendRefs"]
+            rules = [rule["backendRefs"] for rule in route["spec"]["rules"]]
         case "VirtualService":
-            rule = [*route["spec"].get("http", ()), *route["spec"].get("tcp", ())][-1]
-            backends = [{"name": one["destination"]["host"], "weight": one.get("weight", 0)} for one in rule["route"]]
+            http = [*route["spec"].get("http", ()), *route["spec"].get("tcp", ())]
+            rules = [[{"name": one["destination"]["host"], "weight": one.get("weight", 0)} for one in rule["route"]] for rule in http]
         case _:
-            backends = route["spec"]["routes"][0]["services"]
-    by_name = {one["name"]: one.get("weight", 0) for one in backends}
-    return by_name["web-primary"], by_name.get("web-canary", 0)
+            rules = [route["spec"]["routes"][0]["services"]]
+    by_name = next({one["name"]: one.get("weight", 0) for one in rule} for rule in reversed(rules) if len(rule) == 2)
+    return by_name["web-primary"], by_name["web-canary"]
 
 
 def image_of(deployment: Manifest) -> str:

@@ -65,12 +65,8 @@ def _support_problems(canary: Canary, provider: str) -> Iterator[Problem]:
     analysis = canary.spec.analysis
     if analysis is None or effective.is_analysis_skipped(canary):
         return
-    strategy = effective.strategy(canary)
-    if provider == KUBERNETES:
-        yield not_supported(
-            _PATH, None, f"{support.BLUE_GREEN} on provider {KUBERNETES} is not supported by this version yet; skipAnalysis is"
-        )
-    elif not support.is_supported(Area.STRATEGY, _FEATURES[strategy]):
+    strategy = Strategy.BLUE_GREEN if provider == KUBERNETES else effective.strategy(canary)
+    if not support.is_supported(Area.STRATEGY, _FEATURES[strategy]):
         yield not_supported(f"{_PATH}.iterations", analysis.iterations, f"{_FEATURES[strategy]} is not supported by this version yet")
     if analysis.mirror and not support.is_supported(Area.STRATEGY, support.MIRRORING):
         yield not_supported(f"{_PATH}.mirror", value=True, message=f"{support.MIRRORING} is not supported by this version yet")

@@ -157,20 +157,9 @@ STRATEGY = [
         says="all requests or none",
     ),
     Case(rule="GAP-55", provider="kubernetes", path=A, severity=WARNING, says="splits no traffic"),
-    Case(rule="DEF-13", changes=AB_TEST, path=f"{A}.iterations", severity=NOT_SUPPORTED, says="A/B testing"),
-    Case(rule="DEF-13", changes=TO_ITERATIONS, path=f"{A}.iterations", severity=NOT_SUPPORTED, says="blue/green"),
-    Case(rule="DEF-13", changes={f"{A}.mirror": True}, path=f"{A}.mirror", severity=NOT_SUPPORTED, says="mirroring"),
-    Case(rule="NOP", provider="kubernetes", path=A, severity=NOT_SUPPORTED, says="skipAnalysis is"),
 ]
 
 AFFINITY = [
-    Case(
-        rule="SA",
-        changes={f"{A}.sessionAffinity": {"cookieName": "c"}},
-        path=f"{A}.sessionAffinity",
-        severity=NOT_SUPPORTED,
-        says="session affinity",
-    ),
     Case(rule="GAP-34", provider="contour", changes={f"{A}.sessionAffinity": {"cookieName": "c"}}, path=f"{A}.sessionAffinity"),
     Case(
         rule="GAP-34",

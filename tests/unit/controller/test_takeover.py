@@ -187,17 +187,47 @@ async def test_a_route_that_flagger_spoilt_is_repaired_once() -> None:
         assert (route["spec"], route["metadata"]["labels"]) == (before["spec"], {"l": "apex"})
 
 
-UNSUPPORTED = {
-    "gateway-header": "A/B testing",
-    "istio-header": "A/B testing",
-    "contour-cookie": "A/B testing",
-    "gateway-affinity": "session affinity",
-    "istio-affinity": "session affinity",
-    "istio-mirror": "mirroring",
-    "istio-bluegreen": "blue/green",
-    "kubernetes-bluegreen": "blue/green",
-    "istio-hpa": "autoscalers",
-}
+@pytest.mark.parametrize(
+    ("scenario", "provider", "weights"),
+    [
+        pytest.param("gateway-header", "gatewayapi:v1", [(0, 100), (100, 0)], id="engine:AB-01 header on Gateway API"),
+        pytest.param("istio-header", "istio", [(0, 100), (100, 0)], id="engine:AB-01 header on Istio"),
+        pytest.param("contour-cookie", "contour", [(0, 100), (100, 0)], id="engine:AB-01 cookie on Contour"),
+        pytest.param("gateway-affinity", "gatewayapi:v1", [(80, 20), (60, 40), (100, 0)], id="routers:SA-03 affinity on Gateway API"),
+        pytest.param("istio-affinity", "istio", [(80, 20), (60, 40), (100, 0)], id="routers:SA-03 affinity on Istio"),
+        pytest.param("istio-mirror", "istio", [(80, 20), (60, 40), (100, 0)], id="engine:MIR-01 mirror"),
+        pytest.param("istio-bluegreen", "istio", [(100, 0), (0, 100), (100, 0)], id="engine:BG-02 blue/green"),
+    ],
+)
+async def test_a_run_of_another_strategy_goes_on_to_its_end(scenario: str, provider: str, weights: list[tuple[int, int]]) -> None:
+    """engine:RST-05, routers:CTR-22."""
+    recording = Recording(scenario, "progressing")
+    async with cluster_of(recording) as cluster, weights_seen(cluster, provider) as seen, running_controller(cluster):
+        await cluster.until_phase("Succeeded")
+        assert seen == weights
+        assert await _image(cluster, "web-primary") == recording.image("web")
+
+
+async def test_a_blue_green_run_without_a_router_goes_on_to_its_end() -> None:
+    """engine:BG-04, RST-05."""
+    recording = Recording("kubernetes-bluegreen", "progressing")
+    async with cluster_of(recording) as cluster, running_controller(cluster):
+        await cluster.until_phase("Succeeded")
+        assert await _image(cluster, "web-primary") == recording.image("web")
+
+
+async def test_users_that_flagger_pinned_to_the_canary_stay_pinned() -> None:
+    """routers:SA-03, CTR-22: the cookie of the run lasts, and is expired after it."""
+    recording = Recording("gateway-affinity", "progressing")
+    cookie = recording.status["sessionAffinityCookie"]
+    async with cluster_of(recording) as cluster, running_controller(cluster):
+        status = await cluster.until(lambda status: status.get("canaryWeight") == 40)
+        assert status["sessionAffinityCookie"] == cookie
+        status = await cluster.until_phase("Succeeded")
+        assert status["previousSessionAffinityCookie"] == cookie
+
+
+UNSUPPORTED = {"istio-hpa": "autoscalers"}
 
 
 @pytest.mark.parametrize("scenario", UNSUPPORTED)
