@@ -339,15 +339,16 @@ class Turn:
         may take longer than an interval; the answer of the poll before it, if it is still due, stands until then.
         """
         key = self._key(kind, run)
-        answered = max((known for known in self.world.answers if known.is_poll_of(key)), key=lambda known: known.poll, default=None)
-        if answered and self.world.answers[answered].is_yes(kind):
-            return self._consult(answered)
+        answered = sorted((known for known in self.world.answers if known.is_poll_of(key)), key=lambda known: known.poll)
+        if yes := next((known for known in answered if self.world.answers[known].is_yes(kind)), None):
+            return self._consult(yes)
+        due = replace(key, poll=number)
         under_way = next((open_ for open_ in self.world.asking if open_.is_poll_of(key)), None)
         if under_way:
             self._consult(under_way)
-        elif number and (answered is None or answered.poll != number):
-            self._ask(replace(key, poll=number))
-        return self._consult(answered) if answered and number else None
+        elif number and due not in answered:
+            self._ask(due)
+        return self._consult(due if due in answered else answered[-1]) if answered and number else None
 
     def _key(self, kind: QuestionKind, run: str) -> QuestionKey:
         return QuestionKey(run, 0, 0, kind) if run else QuestionKey(self.record.run, self.record.step, self.record.check_number, kind)

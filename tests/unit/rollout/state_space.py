@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel
 
 from flagger_py.api.canary import Canary
-from flagger_py.api.rollout_record import CheckOutcome, RolloutRecord, UnreadySince
+from flagger_py.api.rollout_record import CheckOutcome, UnreadySince
 from flagger_py.api.status import CanaryStatus, Phase
 from flagger_py.rollout.plan import Plan
 from flagger_py.rollout.questions import Answer, Question, QuestionKey, QuestionKind
