@@ -7,7 +7,7 @@ from typing import Any
 from flagger_py.api.canary import Canary
 from flagger_py.api.service import Service
 from flagger_py.objects.resource import Ref, Resource
-from flagger_py.routers.base import RouterError
+from flagger_py.routers.base import UnreadableRoutes
 from flagger_py.routers.refusal import refusal
 
 
@@ -62,7 +62,7 @@ class Backends:
 
 
 def percentages(ref: Ref, path: str, primary: Any, canary: Any) -> tuple[int, int]:
-    """Two weights as they stand in an object. Raises `RouterError` where they do not sum to 100 (routers:CTR-02)."""
+    """Two weights as they stand in an object. Raises `UnreadableRoutes` where they do not sum to 100 (routers:CTR-02)."""
     if not (isinstance(primary, int) and isinstance(canary, int)) or min(primary, canary) < 0 or primary + canary != 100:
-        raise RouterError(f"{ref}: {path}: weights {primary} (primary) and {canary} (canary): must be 0..100 and sum to 100")
+        raise UnreadableRoutes(f"{ref}: {path}: weights {primary} (primary) and {canary} (canary): must be 0..100 and sum to 100")
     return primary, canary

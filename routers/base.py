@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from flagger_py.api.canary import Canary
-
 from flagger_py.api.capabilities import Capabilities
 from flagger_py.objects.protocol import Objects
 from flagger_py.objects.resource import Resource
@@ -37,6 +36,10 @@ class Watched:
 
 class RouterError(Exception):
     """The Canary or the routing objects cannot be handled as they are; the message names object, field, value and what is allowed."""
+
+
+class UnreadableRoutes(RouterError):
+    """The objects ask for weights that make no sense: somebody has edited them. Where the weights are known, they are set again."""
 
 
 class Router(ABC):

@@ -16,7 +16,7 @@ from flagger_py.rollout.traffic import Pending, Routes
 from flagger_py.rollout.turn import UNKNOWN_REVISION
 from flagger_py.rollout.views import PrimaryView, ServicesView, TargetView
 from flagger_py.rollout.world import ConfigsView, Fault, FirstContact, World
-from flagger_py.routers.base import RouterError
+from flagger_py.routers.base import RouterError, UnreadableRoutes
 from flagger_py.workloads.base import WorkloadError
 
 log = structlog.get_logger(__name__)
@@ -107,9 +107,19 @@ async def _of_workload(call: Awaitable[T]) -> T:
 
 async def _routes(canary: Canary, ports: Ports) -> Routes | Pending:
     try:
-        return await of_router(ports.provider, lambda: ports.router.get_routes(canary))
+        return await of_router(ports.provider, lambda: _readable_routes(canary, ports))
     except RouterFailed as error:
         raise Unobservable(error.fault) from error
+
+
+async def _readable_routes(canary: Canary, ports: Ports) -> Routes | Pending:
+    """Weights that make no sense are mended where it is known which ones are wanted (design §4)."""
+    try:
+        return await ports.router.get_routes(canary)
+    except UnreadableRoutes as error:
+        if canary.status.rollout is None or canary.status.rollout.desired is None:
+            raise
+        return Pending(str(error), is_broken=True)
 
 
 class RouterFailed(Exception):

@@ -97,23 +97,15 @@ def _is_live(turn: Turn) -> bool:
             turn.update(step_started_at=turn.now)
         return True
     turn.retry = True
-    if isinstance(live, Pending):
+    if drift := turn.drift():
+        turn.tell(Severity.WARNING, drift, f"drift/{turn.record.step}/{turn.record.check_number}")
+        turn.hold("the routes are being repaired")
+    elif isinstance(live, Pending):
         turn.hold(f"routing: {live.reason}")
         if turn.step_age < PENDING_GRACE:
             return False
-    else:
-        turn.tell(Severity.WARNING, _drift_text(turn, live), f"drift/{turn.record.step}/{turn.record.check_number}")
-        turn.hold("the routes are being repaired")
     turn.update(step_started_at=None)
     return False
-
-
-def _drift_text(turn: Turn, live: Routes) -> str:
-    wanted = turn.desired
-    return (
-        f"Routes of {turn.plan.canary_name} stand at {live.primary}/{live.canary} instead of {wanted.primary}/{wanted.canary}, "
-        "setting them again"
-    )
 
 
 def _is_held(turn: Turn) -> bool:

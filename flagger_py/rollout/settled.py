@@ -9,7 +9,6 @@ from flagger_py.rollout.promotion import leave_canary
 from flagger_py.rollout.questions import QuestionKind
 from flagger_py.rollout.readiness import NotReady
 from flagger_py.rollout.runs import begin_run
-from flagger_py.rollout.traffic import Routes
 from flagger_py.rollout.turn import Turn
 
 
@@ -48,12 +47,8 @@ def _stay(turn: Turn) -> None:
 def _keep_in_place(turn: Turn) -> None:
     """Services, routes and a serving canary as the record wants them; a difference is told and repaired."""
     turn.keep_services()
-    live, wanted = turn.world.routes, turn.desired
-    if isinstance(live, Routes) and live != wanted:
-        text = f"Routes of {turn.plan.canary_name} were changed to {live.primary}/{live.canary}, setting {wanted.primary}/{wanted.canary}"
-        turn.tell(Severity.WARNING, text, f"drift/{live.primary}/{live.canary}")
-    if turn.record.serving_canary:
-        turn.run_canary()
+    if drift := turn.drift():
+        turn.tell(Severity.WARNING, drift, f"drift/{drift}")
     turn.route()
 
 

@@ -48,3 +48,12 @@ class Pending:
     """The backend has not taken over the last change yet, or has no route yet. Not an error: wait and look again."""
 
     reason: str
+    asks: Routes | None = None
+    """What the objects ask the backend for, where they say it; it differs from what is wanted where somebody has edited them."""
+    is_broken: bool = False
+    """The objects ask for weights that make no sense: somebody has edited them, and `reason` says how."""
+
+
+def asked(routes: Routes | Pending) -> Routes | None:
+    """What the objects ask for, whether or not the backend does it yet."""
+    return routes if isinstance(routes, Routes) else routes.asks

@@ -14,7 +14,7 @@ from flagger_py.rollout.identity import configs_digest, cookie_value, flagger_ha
 from flagger_py.rollout.notices import Notice, Severity
 from flagger_py.rollout.questions import Answer, Question, QuestionKey, QuestionKind
 from flagger_py.rollout.readiness import Dead, NotReady, Readiness, Ready
-from flagger_py.rollout.traffic import ALL_PRIMARY, Affinity, Routes, Traffic
+from flagger_py.rollout.traffic import ALL_PRIMARY, Affinity, Pending, Routes, Traffic, asked
 from flagger_py.rollout.views import PrimaryView, TargetView
 from flagger_py.rollout.world import World
 
@@ -101,6 +101,17 @@ class Turn:
         if self.record.promoted_revision == UNKNOWN_REVISION:
             return self.world.first_contact is not None and self.world.first_contact.matches_target
         return self.target.revision == self.record.promoted_revision and self.world.configs.digest == self.record.promoted_configs
+
+    def drift(self) -> str:
+        """How the routes differ from what is wanted because somebody has edited them; empty where nobody has."""
+        live, wanted = self.world.routes, self.desired
+        again = f"{wanted.primary}/{wanted.canary}"
+        if isinstance(live, Pending) and live.is_broken:
+            return f"{live.reason}; setting them to {again} again"
+        asks = asked(live)
+        if asks is None or asks == wanted:
+            return ""
+        return f"Routes of {self.plan.canary_name} stand at {asks.primary}/{asks.canary} instead of {again}, setting them again"
 
     # the clock of the step
 

@@ -26,15 +26,15 @@ def read_routes(canary: Canary, ref: Ref, route: Manifest) -> Routes | Pending:
     return Routes(primary, weight, mirrored=is_mirrored and not weight)
 
 
-def not_accepted(ref: Ref, route: Manifest) -> Pending | None:
-    """The first parent that has not accepted this generation. No status, or one without a generation, counts as accepted (GW-15)."""
+def not_accepted(ref: Ref, route: Manifest) -> str:
+    """The first parent that has not accepted this generation, empty where all have. No status or generation counts as accepted (GW-15)."""
     wanted = [normal_parent(parent, ref.namespace) for parent in (route.get("spec") or {}).get("parentRefs") or []]
     for parent in (route.get("status") or {}).get("parents") or []:
         if normal_parent(parent.get("parentRef") or {}, ref.namespace) in wanted:
             for condition in parent.get("conditions") or []:
                 if condition.get("type") == "Accepted" and (reason := _objection(condition, route)):
-                    return Pending(f"{ref}: parent {parent['parentRef'].get('name')} {reason}")
-    return None
+                    return f"{ref}: parent {parent['parentRef'].get('name')} {reason}"
+    return ""
 
 
 def _objection(condition: Mapping[str, Any], route: Manifest) -> str:

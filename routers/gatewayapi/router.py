@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from flagger_py.api.canary import Canary
 from flagger_py.api.capabilities import Capabilities, MatchKind
 from flagger_py.objects.resource import Manifest, Ref, Resource
-from flagger_py.rollout.traffic import Pending, Routes, Traffic
+from flagger_py.rollout.traffic import Pending, Routes, Traffic, asked
 from flagger_py.routers.backends import Backends, service_of
 from flagger_py.routers.base import RouterError, Watched
 from flagger_py.routers.gatewayapi.defaults import normal_spec
@@ -50,8 +50,9 @@ class GatewayApiRouter(ManifestRouter):
             return Pending(f"{ref} does not exist yet")
         route = live[ref]
         _refuse_old_version(ref, route)
-        pending = not_accepted(ref, route) if self.features.readiness_gate else None
-        return pending or read_routes(canary, ref, route)
+        routes = read_routes(canary, ref, route)
+        obstacle = not_accepted(ref, route) if self.features.readiness_gate else ""
+        return Pending(obstacle, asked(routes)) if obstacle else routes
 
     def render(self, canary: Canary, traffic: Traffic, live: Live) -> dict[Ref, Manifest]:
         ref = Backends.of(canary).route(self.route)

@@ -8,7 +8,7 @@ from flagger_py.api.rollout_record import CheckOutcome
 from flagger_py.api.status import Phase
 from flagger_py.rollout.questions import Answer, Question, QuestionKind
 from flagger_py.rollout.readiness import Dead, NotReady, Ready
-from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY
+from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, Pending, Routes
 from flagger_py.rollout.verdicts import CheckResult, HookResult
 from flagger_py.rollout.world import NOTHING_YET
 from tests.unit.rollout.simulation import Simulation, weighted_plan
@@ -74,6 +74,39 @@ def test_a_settled_canary_decides_nothing() -> None:
     assert not decision.questions
     assert not decision.notices
     assert decision.wake_at is None
+
+
+@pytest.mark.parametrize(
+    ("edited", "told"),
+    [
+        pytest.param(Routes(50, 50), "Routes of web.test stand at 50/50 instead of 80/20, setting them again", id="live"),
+        pytest.param(
+            Pending("the gateway has not seen it", Routes(50, 50)),
+            "Routes of web.test stand at 50/50 instead of 80/20, setting them again",
+            id="not-even-live-yet",
+        ),
+        pytest.param(Pending("weights 70 and 10", is_broken=True), "weights 70 and 10; setting them to 80/20 again", id="without-sense"),
+    ],
+)
+def test_routes_that_somebody_edits_are_told_and_set_again(edited: Routes | Pending, told: str) -> None:
+    """design §4: the step's clock starts anew, so that no check is made before the weight has been live for a whole interval."""
+    simulation = Simulation().initialise()
+    simulation.release("v1:two")
+    simulation.settle()
+    simulation.routes = edited
+    decision = simulation.step()
+    assert [notice.message for notice in decision.notices] == [told]
+    assert simulation.canary.status.rollout
+    assert simulation.canary.status.rollout.step_started_at is None
+    assert simulation.routes == Routes(80, 20)
+
+
+def test_a_route_that_the_gateway_has_not_taken_yet_is_no_edit() -> None:
+    simulation = Simulation().initialise()
+    simulation.release("v1:two")
+    simulation.settle()
+    simulation.routes = Pending("the gateway has not seen it", Routes(80, 20))
+    assert not simulation.step().notices
 
 
 def test_a_newer_revision_restarts_the_run_from_zero() -> None:

@@ -8,7 +8,7 @@ import pytest
 from flagger_py.objects.errors import Forbidden, NotServed
 from flagger_py.objects.resource import Manifest
 from flagger_py.rollout.traffic import Pending, Routes
-from flagger_py.routers.base import RouterError, RouterSettings
+from flagger_py.routers.base import RouterError, RouterSettings, UnreadableRoutes
 from flagger_py.routers.registry import load
 from tests.unit.routers.memory import MemoryObjects
 from tests.unit.routers.samples import SPLITTING, canary_of, route_of, router_of, weights
@@ -61,7 +61,7 @@ class TestEveryRouter:
         router = router_of(provider, objects)
         await router.set_routes(canary, weights(20))
         objects.edit(route_of(router, canary), lambda manifest: set_weights(manifest["spec"], 30))
-        with pytest.raises(RouterError, match=r"shop/web: spec\.\w+: weights 30 \(primary\) and 30 \(canary\): must .* sum to 100"):
+        with pytest.raises(UnreadableRoutes, match=r"shop/web: spec\.\w+: weights 30 \(primary\) and 30 \(canary\): must .* sum to 100"):
             await router.get_routes(canary)
         await router.set_routes(canary, weights(20))
         assert await router.get_routes(canary) == Routes(80, 20)

@@ -73,6 +73,7 @@ async def test_a_change_is_pending_until_every_parent_has_accepted_it(status: di
     assert isinstance(pending, Pending)
     assert pending.reason.startswith("HTTPRoute shop/web: parent gw ")
     assert reason in pending.reason
+    assert pending.asks == Routes(70, 30)
 
 
 async def test_v1beta1_does_not_wait_for_the_gateway() -> None:
