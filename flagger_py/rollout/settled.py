@@ -49,6 +49,8 @@ def _keep_in_place(turn: Turn) -> None:
     turn.keep_services()
     if drift := turn.drift():
         turn.tell(Severity.WARNING, drift, f"drift/{drift}")
+    if turn.record.serving_canary:
+        turn.run_canary()
     turn.route()
 
 
