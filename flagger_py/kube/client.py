@@ -25,6 +25,9 @@ LIST_TIMEOUT: Final = 30.0
 PAGE_SIZE: Final = 250
 """Objects. Half of client-go's: a page of whole Deployments takes 10 MiB and more while it is taken apart."""
 
+REQUESTS_AT_ONCE: Final = 64
+"""Requests on their way, watches not counted. With more, a slow server answers none of them in time, and each is repeated."""
+
 _JSON: Final = "application/json"
 _METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
@@ -74,6 +77,7 @@ class Client:
         retries: RetryPolicy | None = None,
         may_write: Callable[[], bool] = lambda: True,
         jitter: Jitter = random.random,
+        slots: asyncio.Semaphore | None = None,
     ) -> None:
         self._transport = transport
         self._field_manager = field_manager
@@ -81,9 +85,10 @@ class Client:
         self._retries = retries or RetryPolicy()
         self._may_write = may_write
         self._jitter = jitter
+        self._slots = slots or asyncio.Semaphore(REQUESTS_AT_ONCE)
 
     def fenced(self, may_write: Callable[[], bool]) -> "Client":
-        """The same client (and rate limit), whose writes need a yes from `may_write`."""
+        """The same client (and limits), whose writes need a yes from `may_write`."""
         return Client(
             self._transport,
             field_manager=self._field_manager,
@@ -91,6 +96,7 @@ class Client:
             retries=self._retries,
             may_write=may_write,
             jitter=self._jitter,
+            slots=self._slots,
         )
 
     async def get(self, ref: Ref) -> Manifest:
@@ -210,9 +216,10 @@ class Client:
         pauses = Backoff(self._retries.first, self._retries.limit, jitter=self._jitter)
         for left in reversed(range(self._retries.throttled + 1)):
             await self._admit()
-            if request.method != "GET" and not self._may_write():
-                raise Fenced(f"{subject}: not sent, this replica does not hold the lease for long enough")
-            response = await self._transport.request(request)
+            async with self._slots:
+                if request.method != "GET" and not self._may_write():
+                    raise Fenced(f"{subject}: not sent, this replica does not hold the lease for long enough")
+                response = await self._transport.request(request)
             error = _error_in(response, subject)
             if error is None:
                 return _content(response, subject)

@@ -1,13 +1,14 @@
 """Verbs, retries and the errors that come out of them."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 
 import orjson
 import pytest
 
-from flagger_py.kube.client import WRITE_TIMEOUT, Client, WatchOptions
+from flagger_py.kube.client import REQUESTS_AT_ONCE, WRITE_TIMEOUT, Client, WatchOptions
 from flagger_py.kube.retry import TokenBucket
-from flagger_py.kube.transport import Response
+from flagger_py.kube.transport import Request, Response, Stream
 from flagger_py.objects.errors import (
     AlreadyExists,
     ApiError,
@@ -186,6 +187,37 @@ async def test_the_rate_limit_lets_a_burst_through_and_then_its_rate(server: Scr
         for _ in range(30):
             group.create_task(client.get(PODINFO))
     assert asyncio.get_running_loop().time() - started == pytest.approx(3)
+
+
+class SlowServer:
+    """A transport that needs a second for each request, and counts how many wait for it."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.most = 0
+
+    async def request(self, request: Request) -> Response:
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        await asyncio.sleep(1)
+        self.waiting -= 1
+        return Response(200, b"{}")
+
+    def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
+        raise NotImplementedError
+
+
+async def test_a_slow_server_is_asked_a_few_things_at_once_by_all_that_share_a_client() -> None:
+    """What waits here cannot time out on the server, and be asked again on top."""
+    server = SlowServer()
+    client = Client(server)
+    started = asyncio.get_running_loop().time()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(REQUESTS_AT_ONCE):
+            group.create_task(client.get(PODINFO))
+            group.create_task(client.fenced(lambda: True).delete(PODINFO))
+    assert server.most == REQUESTS_AT_ONCE
+    assert asyncio.get_running_loop().time() - started == pytest.approx(2)
 
 
 async def test_an_answer_that_is_no_json_is_an_error_of_the_server(server: ScriptedServer, client: Client) -> None:
