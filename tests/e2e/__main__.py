@@ -9,6 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str]) -> int:
             return asyncio.run(_execute(arguments[1:], _prepared()))
         options = _options(arguments)
         parts = chosen(options.only)
+        if options.select:
+            parts = [replace(part, arguments=(*part.arguments, "-k", options.select)) for part in parts]
         return asyncio.run(_suite(parts, _prepared(), options.jobs))
     except (CannotBuild, UnknownPart) as error:
         print(f"the end-to-end suite cannot run: {error}", file=sys.stderr)
@@ -39,6 +42,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     about = "; ".join(f"{part.name}: {part.about}" for part in PARTS)
     parser = argparse.ArgumentParser(prog="python -m tests.e2e", description=__doc__, epilog=f"Parts: {about}.")
     parser.add_argument("--only", default="", metavar="PART,…", help="run these parts only")
+    parser.add_argument("-k", default="", metavar="EXPRESSION", dest="select", help="run these tests of them only, as pytest has it")
     parser.add_argument("--jobs", type=int, default=SIDE_BY_SIDE, metavar="N", help="run so many parts side by side")
     return parser.parse_args(arguments)
 

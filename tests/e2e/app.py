@@ -14,10 +14,11 @@ from flagger_py.local.envoy.translation import GATEWAY as GATEWAY_RESOURCE
 from flagger_py.local.resources import NAMESPACE
 from flagger_py.local.samples import APP, GATEWAY_CLASS, Applied, Sample
 from flagger_py.local.traffic import Answer, LoadGenerator, TrafficSettings
+from flagger_py.objects.errors import Unreachable
 from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import CANARY, DEPLOYMENT, EVENT, Manifest, Ref
 from tests.e2e import gateway
-from tests.e2e.waiting import POLL
+from tests.e2e.waiting import POLL, until
 
 PROMETHEUS: Final = "http://prometheus.monitoring:9090"
 SETTLING: Final = 1.0
@@ -58,9 +59,29 @@ class App:
             assert asyncio.get_running_loop().time() < end, f"not {phase} within {seconds} s: {status}\n{await self.events()}"
             await asyncio.sleep(POLL)
 
+    async def until_first_check(self, *, seconds: float = 60) -> None:
+        """Wait until the first weight has been live for an interval, and was checked."""
+
+        async def was_checked() -> bool:
+            return bool((await self.look()).get("rollout", {}).get("checks"))
+
+        await until(was_checked, seconds=seconds)
+
+    async def until_failed_check(self, *, seconds: float = 60) -> None:
+        """Wait until the Canary has counted a failed check."""
+
+        async def has_failed() -> bool:
+            return bool((await self.look()).get("failedChecks"))
+
+        await until(has_failed, seconds=seconds)
+
     async def look(self) -> Manifest:
-        """The Canary's status now."""
-        status = (await self.client.get(Ref(CANARY, self.sample.namespace, APP))).get("status") or {}
+        """The Canary's status now; empty where the API server does not answer."""
+        try:
+            canary = await self.client.get(Ref(CANARY, self.sample.namespace, APP))
+        except Unreachable:
+            return {}
+        status: Manifest = canary.get("status") or {}
         moment = Moment(asyncio.get_running_loop().time(), status.get("phase", ""), status.get("canaryWeight", 0))
         if not self.moments or (moment.phase, moment.weight) != (self.moments[-1].phase, self.moments[-1].weight):
             self.moments.append(moment)

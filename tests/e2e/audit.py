@@ -33,7 +33,12 @@ class Call:
 
 def calls(audit: Iterable[dict[str, Any]]) -> list[Call]:
     """Those of the controllers' service account, in the order of their ends."""
-    return [_call(entry) for entry in audit if entry["user"]["username"] == USER and entry["stage"] == "ResponseComplete"]
+    return [_call(entry) for entry in audit if entry["user"].get("username") == USER and entry["stage"] == "ResponseComplete"]
+
+
+def refused_calls(audit: Iterable[dict[str, Any]]) -> list[Call]:
+    """Those with credentials that the server did not accept (401)."""
+    return [_call(entry) for entry in audit if (entry.get("responseStatus") or {}).get("code") == 401]
 
 
 def _call(entry: dict[str, Any]) -> Call:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -83,6 +84,20 @@ class ControlPlane:
             if child.is_running:
                 await child.stop()
 
+    async def compact_etcd(self) -> None:
+        """Forget all versions but the newest; who watches from an older one has to list again."""
+        async with aiohttp.ClientSession("http://127.0.0.1:2379", raise_for_status=True) as session:
+            async with session.post("/v3/kv/range", json={"key": "AA=="}) as answer:
+                revision = (await answer.json())["header"]["revision"]
+            async with session.post("/v3/kv/compaction", json={"revision": revision, "physical": True}):
+                return
+
+    def write_signing_key(self) -> None:
+        """A new key for the tokens of service accounts."""
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        content = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+        (self.folder / "pki" / "sa.key").write_bytes(content)
+
     def audit(self) -> list[dict[str, Any]]:
         """Every finished request so far, in the order of their ends."""
         return [json.loads(line) for line in self.audit_log.read_text().splitlines() if line.endswith("}")]
@@ -93,8 +108,7 @@ class ControlPlane:
     def _write_files(self) -> None:
         pki = self.folder / "pki"
         pki.mkdir(parents=True, exist_ok=True)
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        (pki / "sa.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+        self.write_signing_key()
         rows = [f'{token},{user},{user},"{group}"' for token, (user, group) in USERS.items()]
         (pki / "tokens.csv").write_text("\n".join(rows) + "\n")
         (self.folder / "audit-policy.yaml").write_text(yaml.safe_dump(AUDIT_POLICY))

@@ -38,6 +38,9 @@ class Part:
 
 
 PARTS: Final = (
+    Part("outages", "API server and etcd away in the middle of a rollout", (f"{TESTS}/test_outages.py",), Servers.NONE),
+    Part("refusals", "token and rights lost in the middle of a rollout", (f"{TESTS}/test_refusals.py",), Servers.NONE),
+    Part("absences", "Prometheus and Contour away in the middle of a rollout", (f"{TESTS}/test_absences.py",), Servers.NONE),
     Part("leadership", "two replicas, killed and stopped", (f"{TESTS}/test_leadership.py",), Servers.NONE),
     Part("contour", "rollouts through Contour and Envoy", (f"{TESTS}/test_rollouts.py",), Servers.ALL, workers=4),
     Part(

@@ -26,6 +26,8 @@ from tests.e2e.controlplane import ADDRESS
 from tests.e2e.volumes import Volumes, write
 
 NETWORK: Final = ipaddress.IPv4Network("10.245.0.0/16")
+TOP: Final = Path(__file__).parents[2]
+"""What is tested is this tree, wherever the environment was installed from."""
 REFRESH_SECONDS: Final = 60.0
 LAUNCH: Final = Path(__file__).with_name("sandbox.sh")
 
@@ -75,6 +77,11 @@ class SandboxRuntime:
         if image.partition(":")[0] not in self.images:
             raise PullFailed(f'failed to pull image "{image}": the suite knows {", ".join(sorted(self.images))}')
 
+    async def refresh(self) -> None:
+        """Write all volumes anew, as the kubelet does now and then."""
+        for process in self.processes.values():
+            await process.write_files()
+
     def create(self, pod: Manifest, container: Mapping[str, Any], environment: Mapping[str, str]) -> Process:
         self.processes[pod["metadata"]["name"]] = process = SandboxProcess(self, pod, container, environment)
         return process
@@ -97,7 +104,7 @@ class SandboxProcess:
         address = next(bound.pod_ip for bound in sockets if isinstance(bound, SandboxSocket))
         for bound in sockets:
             bound.close()
-        await self._write_files()
+        await self.write_files()
         async with asyncio.TaskGroup() as group:
             refreshing = group.create_task(self._refresh(), name=f"volumes of {self._pod['metadata']['name']}")
             try:
@@ -149,9 +156,10 @@ class SandboxProcess:
             await asyncio.sleep(REFRESH_SECONDS)
             if self._runtime.refreshes_tokens:
                 with suppress(ApiError):
-                    await self._write_files()
+                    await self.write_files()
 
-    async def _write_files(self) -> None:
+    async def write_files(self) -> None:
+        """Volumes and Service names as they are now. Raises `ApiError`."""
         files = await self._runtime.volumes.files(self._pod)
         write(files, self._folder / "volumes")
         (self._folder / "hosts").write_text("\n".join(_hosts(self._runtime.cluster.items(SERVICE), self._pod)) + "\n")
@@ -165,6 +173,7 @@ def _environment(pod: Manifest, environment: Mapping[str, str]) -> dict[str, str
         "KUBERNETES_SERVICE_HOST": ADDRESS,
         "KUBERNETES_SERVICE_PORT": "443",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(TOP),
         "PYTHONUNBUFFERED": "1",
         **environment,
     }

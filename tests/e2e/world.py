@@ -3,17 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from flagger_py.kube.client import Client
 from flagger_py.kube.session import open_transport
 from flagger_py.local.resources import NAMESPACE
-from flagger_py.local.samples import Sample
+from flagger_py.local.samples import APP, Sample
 from flagger_py.objects.resource import LEASE, Ref
 from tests.e2e import audit, controller
-from tests.e2e.app import PROMETHEUS
+from tests.e2e.app import PROMETHEUS, App, app
 from tests.e2e.inside import DEFINITIONS
 from tests.e2e.sandbox import SandboxProcess
 from tests.e2e.stack import Stack, stack
@@ -50,7 +50,17 @@ class World:
         return asyncio.get_running_loop().time() - started
 
     def calls(self) -> list[audit.Call]:
+        """What the controllers asked."""
         return audit.calls(self.stack.plane.audit())
+
+    def refused_calls(self) -> list[audit.Call]:
+        """What somebody asked whom the server did not know."""
+        return audit.refused_calls(self.stack.plane.audit())
+
+    def controller_log(self) -> str:
+        """Of all replicas."""
+        logs = (self.stack.plane.folder / "pods").glob(f"{controller.NAMESPACE}_*.log")
+        return "\n".join(path.read_text() for path in sorted(logs))
 
 
 @asynccontextmanager
@@ -67,3 +77,20 @@ async def world(folder: Path, name: str, *, replicas: int = 2) -> AsyncIterator[
 
 def sample() -> Sample:
     return Sample("gatewayapi:v1", PROMETHEUS, "test", interval="5s", window="5s", step_weight=10, max_weight=40)
+
+
+AWAY: Final = 14.0
+"""Seconds that something is away: longer than a lease."""
+
+
+@asynccontextmanager
+async def in_the_middle(folder: Path, name: str) -> AsyncIterator[tuple[World, App]]:
+    """A rollout whose first weight is live. It has to succeed after what the test does, without a failed request."""
+    patient = replace(sample(), threshold=5)
+    async with world(folder, name, replicas=1) as cluster, app(cluster.client, patient, rate=20) as running:
+        await running.release("2")
+        await running.until_first_check()
+        yield cluster, running
+        await running.until_phase("Succeeded")
+        assert await running.image(f"{APP}-primary") == "2"
+        assert [answer for answer in running.answers() if answer.is_failure] == []
