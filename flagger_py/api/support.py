@@ -48,6 +48,8 @@ _SUPPORTED_PROVIDERS = {
     "contour": "",
     "kubernetes": "blue/green without a switch of traffic: users meet the new version when the primary rolls",
 }
+GENERIC_ALERT = "generic"
+_ALERT_NOTES = {"msteams": "connectors and workflows"}
 _SUPPORTED_METRICS = {"prometheus": "and the built-in checks and inline queries"}
 
 
@@ -63,7 +65,8 @@ def _rows() -> Iterator[Feature]:
     for metric in METRIC_PROVIDERS:
         yield Feature(Area.METRIC, metric.type, metric.type in _SUPPORTED_METRICS, _SUPPORTED_METRICS.get(metric.type, ""))
     for alert in ALERT_TYPES:
-        yield Feature(Area.ALERT, alert, is_supported=False)
+        yield Feature(Area.ALERT, alert, is_supported=True, note=_ALERT_NOTES.get(alert, ""))
+    yield Feature(Area.ALERT, GENERIC_ALERT, is_supported=True, note="not in Flagger: JSON for any HTTP receiver")
     yield Feature(Area.OTHER, REVERT_ON_DELETION, is_supported=False)
 
 
@@ -76,7 +79,7 @@ def is_supported(area: Area, name: str) -> bool:
 
 
 def is_known(area: Area, name: str) -> bool:
-    """Whether Flagger has it."""
+    """Whether Flagger has it, or we have it on top."""
     return any((feature.area, feature.name) == (area, name) for feature in FEATURES)
 
 

@@ -26,6 +26,7 @@ from flagger_py.api.validation import validate as validate_canary
 from flagger_py.cli.manifest_files import ReadManifest, Unreadable
 from flagger_py.metrics import registry as metric_providers
 from flagger_py.metrics import template
+from flagger_py.notify import registry as notifiers
 from flagger_py.objects.plugins import PluginError
 from flagger_py.routers import registry as routers
 
@@ -86,6 +87,7 @@ def check_context(provider: str, *, minimum_interval: timedelta = MINIMUM_INTERV
         capabilities=_capabilities,
         routers=frozenset(routers.names()),
         metric_providers=frozenset(metric_providers.names()),
+        notifiers=frozenset(notifiers.names()),
         minimum_interval=minimum_interval,
         no_cross_namespace_refs=no_cross_namespace_refs,
     )

@@ -1,4 +1,4 @@
-"""Answers the questions of a pass by calling hooks and metric providers (engine:§7, §10)."""
+"""Answers the questions of a pass by calling hooks, metric providers and the receivers of alerts (engine:§7, §10)."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flagger_py.api import effective
 from flagger_py.api.analysis import HookType, Webhook
 from flagger_py.api.canary import Canary
+from flagger_py.controller.alerts import AlertSender
 from flagger_py.controller.analysis import Analyst
 from flagger_py.controller.hooks import HookClient, HookPayload
 from flagger_py.objects.protocol import Objects
@@ -22,6 +23,7 @@ class WebhookAnswerer:
     analyst: Analyst
     analysed: Callable[[Canary, float], None]
     """Takes the seconds that an analysis took."""
+    alerts: AlertSender
 
     async def answer(self, question: Question, canary: Canary, objects: Objects) -> Answer:
         match question.key.kind:
@@ -32,6 +34,8 @@ class WebhookAnswerer:
                 return answer
             case QuestionKind.AVAILABILITY:
                 return Answer(checks=await self.analyst.availability(canary, objects))
+            case QuestionKind.ALERT:
+                return Answer(hooks=await self.alerts.send(question.key.run, canary, objects))
             case QuestionKind.ROLLBACK:
                 return Answer(hooks=await self._call(question, canary, HookType.ROLLBACK, until=True))
             case kind:

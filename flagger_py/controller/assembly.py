@@ -11,6 +11,8 @@ from flagger_py.api.canary import Canary
 from flagger_py.api.capabilities import Capabilities
 from flagger_py.api.validation import Context, Problem, validate
 from flagger_py.controller.admission import Admission
+from flagger_py.controller.alert_receivers import GlobalNotifier, global_notifier
+from flagger_py.controller.alerts import AlertSender, AlertSettings
 from flagger_py.controller.analysis import Analyst
 from flagger_py.controller.answerer import WebhookAnswerer
 from flagger_py.controller.clock import Clock
@@ -34,6 +36,7 @@ from flagger_py.kube.retry import TokenBucket
 from flagger_py.kube.store import Projection, identity_only
 from flagger_py.kube.transport import Transport
 from flagger_py.metrics import registry as metric_providers
+from flagger_py.notify import registry as notifiers
 from flagger_py.objects.plugins import PluginError
 from flagger_py.objects.resource import CANARY, CONFIG_MAP, DEPLOYMENT, SECRET, Resource
 from flagger_py.routers import registry as routers
@@ -76,8 +79,10 @@ class Controller:
     _crd: CrdCheck | None = None
     _election: Election | None = None
     _missing_rights: tuple[str, ...] = ()
+    _global_notifier: GlobalNotifier = field(init=False)
 
     def __post_init__(self) -> None:
+        self._global_notifier = global_notifier(self.flags)
         self.exported = ExportedMetrics(__version__, self.flags.mesh_provider)
 
     def stop(self) -> None:
@@ -88,6 +93,7 @@ class Controller:
 
     async def run(self) -> None:
         """Look after the Canaries of the cluster until stopped or cancelled."""
+        self._global_notifier.announce()
         client = Client(self.transport, limiter=_limiter(self.flags))
         self._crd = CrdCheck(client)
         cluster = Cluster(client, namespace=self.flags.namespace, projections=PROJECTIONS, on_watch_ended=self._on_watch_ended)
@@ -156,11 +162,21 @@ class Controller:
             max_concurrent_starts=self.flags.max_concurrent_starts,
             frozen=self.flags.freeze,
             observe_only=self.flags.observe_only,
+            has_global_notifier=self._global_notifier.receiver is not None,
         )
-        answerer = WebhookAnswerer(hooks, Analyst(self.http, _metric_settings(self.flags), reporter.measured), reporter.analysed)
+        analyst = Analyst(self.http, _metric_settings(self.flags), reporter.measured)
+        alerts = AlertSender(self.http, self._alert_settings(), self.clock, reporter.warned)
+        answerer = WebhookAnswerer(hooks, analyst, reporter.analysed, alerts)
         supervisor = Supervisor(cluster, client, runner, answerer, self.clock)
         supervisor.on_removed(reporter.forget)
         return supervisor
+
+    def _alert_settings(self) -> AlertSettings:
+        return AlertSettings(
+            cluster_name=self.flags.cluster_name,
+            receiver=self._global_notifier.receiver,
+            cross_namespace_refs=not self.flags.no_cross_namespace_refs,
+        )
 
     def _on_watch_ended(self, resource: Resource) -> None:
         if resource == CANARY and self._crd:
@@ -186,6 +202,8 @@ class Controller:
         if self._election:
             is_leader = self._election.is_leader
             checks.append(ReadinessCheck("leader", is_leader, "" if is_leader else "another replica leads", optional=True))
+        if problem := self._global_notifier.problem:
+            checks.append(ReadinessCheck("global-notifier", ready=False, message=problem, optional=True))
         checks += [ReadinessCheck("right", ready=False, message=feature, optional=True) for feature in self._missing_rights]
         return checks
 
@@ -215,6 +233,7 @@ def _validator(flags: ControllerFlags) -> Callable[[Canary], tuple[Problem, ...]
         capabilities=_capabilities,
         routers=frozenset(routers.names()),
         metric_providers=frozenset(metric_providers.names()),
+        notifiers=frozenset(notifiers.names()),
         minimum_interval=flags.minimum_interval,
         no_cross_namespace_refs=flags.no_cross_namespace_refs,
     )

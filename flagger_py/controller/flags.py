@@ -31,8 +31,6 @@ _KLOG: Final[dict[str, FlagValue]] = {
 _WITHOUT_EFFECT: Final = frozenset({"threadiness", "control-loop-interval", "zap-replace-globals", *_KLOG})
 """Accepted and logged once: watches replace the sync loop, one task per Canary the workers, structlog zap and klog (design §6)."""
 _MISSING: Final = {
-    "slack-url": "Slack alerts",
-    "msteams-url": "Microsoft Teams alerts",
     "kubeconfig-service-mesh": "a second cluster for routing objects",
 }
 """Flags whose value asks for something that this version cannot do yet: to go on without it would lose what the user relies on."""
@@ -71,14 +69,14 @@ class ControllerFlags:
         env_form=False,
     )
     slack_url: str = setting(
-        "", "Webhook of the global Slack notifier. Not supported yet: refused when set.", env="SLACK_URL", wins=True, secret=True
+        "", "Slack webhook that gets the alerts of Canaries without alerts of their own.", env="SLACK_URL", wins=True, secret=True
     )
     slack_token: str = setting("", "Bearer token for slack-url; without effect alone.", env="SLACK_TOKEN", wins=True, secret=True)
     slack_proxy_url: str = setting("", "Proxy for slack-url; without effect alone.", env="SLACK_PROXY_URL", wins=True, secret=True)
     slack_user: str = setting("flagger", "User name for slack-url; without effect alone (Flagger's chart always passes it).")
-    slack_channel: str = setting("", "Channel for slack-url; without effect alone.")
+    slack_channel: str = setting("", "Channel for slack-url, which is off without it.")
     msteams_url: str = setting(
-        "", "Webhook of the global Teams notifier. Not supported yet: refused when set.", env="MSTEAMS_URL", wins=True, secret=True
+        "", "The same for Microsoft Teams, connector or workflow; wins over slack-url.", env="MSTEAMS_URL", wins=True, secret=True
     )
     msteams_proxy_url: str = setting("", "Proxy for msteams-url; without effect alone.", env="MSTEAMS_PROXY_URL", wins=True, secret=True)
     event_webhook: str = setting(
@@ -103,7 +101,7 @@ class ControllerFlags:
     )
     leader_election_namespace: str = setting("kube-system", "Namespace of the Lease; -namespace overrides it where that is set.")
     enable_config_tracking: bool = setting(True, "Start a rollout when a ConfigMap or Secret of the target changes.")
-    cluster_name: str = setting("", "Shown as `Cluster` on alerts; without effect alone.")
+    cluster_name: str = setting("", "Shown as `Cluster` on alerts.")
     no_cross_namespace_refs: bool = setting(False, "Refuse references from a Canary to objects of other namespaces.")
     version: bool = setting(False, "Print the version and exit.", env_form=False)
 
@@ -221,7 +219,7 @@ def _check(flags: ControllerFlags, sources: Mapping[str, str]) -> None:
     for name, feature in _MISSING.items():
         attribute = name.replace("-", "_")
         if getattr(flags, attribute):
-            raise UsageError(f"{sources[attribute]} is set, but {feature} are not supported by this version yet: leave it empty")
+            raise UsageError(f"{sources[attribute]} is set, but {feature} is not supported by this version yet: leave it empty")
     for attribute, allowed in (("log_format", ("auto", "console", "json")), ("zap_encoding", ("console", "json"))):
         if (value := getattr(flags, attribute)) not in allowed:
             raise UsageError(f'invalid value "{value}" for {sources[attribute]}: allowed are {", ".join(allowed)}')

@@ -88,6 +88,7 @@ class PassRunner:
     """0: no limit."""
     frozen: bool = False
     observe_only: bool = False
+    has_global_notifier: bool = False
 
     async def run(self, ref: Ref, memory: Memory) -> PassResult | None:
         """One pass; `GONE` where the Canary does not exist. Raises `ApiError` where the API server is the cause."""
@@ -135,7 +136,12 @@ class PassRunner:
             except (PluginError, WorkloadError) as error:
                 faults = (Fault(ConditionType.VALID, "Invalid", str(error)),)
         capabilities = ports.capabilities if ports else Capabilities()
-        plan = plan_of(canary, minimum_interval=self.admission.minimum_interval, capabilities=capabilities)
+        plan = plan_of(
+            canary,
+            minimum_interval=self.admission.minimum_interval,
+            capabilities=capabilities,
+            has_global_notifier=self.has_global_notifier,
+        )
         if ports is None or plan.suspended:
             return World(canary=canary, plan=plan, faults=faults)
         questions, may_start = memory.questions, self._may_start(ref)

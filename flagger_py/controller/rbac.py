@@ -60,7 +60,8 @@ class Account:
 def core_rights(*, config_tracking: bool = True) -> Iterator[Right]:
     """What every installation needs: our own kinds, events, and the target kinds.
 
-    Secrets are read one by one for MetricTemplates in any case; only config tracking lists and watches them (operations:OPS-25).
+    Secrets are read one by one for MetricTemplates and AlertProviders in any case; only config tracking lists and watches them
+    (operations:OPS-25).
     """
     yield Right(CANARY, ("get", "list", "watch"))
     yield Right(CANARY, ("patch",), "status")

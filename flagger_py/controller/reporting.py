@@ -8,8 +8,8 @@ from flagger_py.api.status import CanaryStatus, Phase
 from flagger_py.controller.events import EventRecorder
 from flagger_py.controller.exported import AnalysisStatus, ExportedMetrics, Subject
 from flagger_py.objects.resource import Ref
-from flagger_py.rollout.identity import flagger_hash
-from flagger_py.rollout.notices import Notice
+from flagger_py.rollout.identity import configs_digest, flagger_hash
+from flagger_py.rollout.notices import Notice, Severity
 from flagger_py.rollout.outcomes import Result
 from flagger_py.rollout.traffic import Routes
 from flagger_py.rollout.world import World
@@ -40,6 +40,12 @@ class PassReporter:
     def measured(self, canary: Canary, metric: str, value: float) -> None:
         """A check has read this value (metrics:REC-06)."""
         self.exported.measured(Subject(canary.spec.target_ref.name, canary.namespace), metric, value)
+
+    def warned(self, canary: Canary, message: str, key: str) -> None:
+        """Something is wrong that no pass has noticed: it goes on in the background."""
+        record = canary.status.rollout
+        checksum = flagger_hash(record.revision if record else "", configs_digest(canary.status.tracked_configs))
+        self.events.record(canary, (Notice(Severity.WARNING, message, key),), checksum=checksum)
 
     def forget(self, ref: Ref) -> None:
         """The Canary is gone, and its series with it."""

@@ -90,12 +90,13 @@ class Web:
     success_rate: float = 100.0
     hook_status: int = 200
     requests: list[HttpRequest] = field(default_factory=list)
-    answer: Callable[[HttpRequest], HttpResponse] | None = None
+    answer: Callable[[HttpRequest], HttpResponse | None] | None = None
+    """Comes first; `None` leaves a request to the rest."""
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         self.requests.append(request)
-        if self.answer:
-            return self.answer(request)
+        if self.answer and (answered := self.answer(request)):
+            return answered
         if "/api/v1/query" in request.url:
             value = "1" if "vector" in request.url else str(self.success_rate)
             body = {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [0, value]}]}}

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from flagger_py.api import effective, support
+from flagger_py.api import effective
 from flagger_py.api.analysis import HookType, Webhook
 from flagger_py.api.canary import Canary
 from flagger_py.api.durations import parse_duration
-from flagger_py.api.problems import Problem, not_supported, warning
-from flagger_py.api.support import Area
+from flagger_py.api.problems import Problem, warning
 from flagger_py.api.validation.checks import duplicate_problems
 from flagger_py.api.validation.context import Context
 
@@ -23,11 +22,6 @@ def hook_problems(canary: Canary, context: Context) -> Iterator[Problem]:
     yield from duplicate_problems((hook.name for hook in analysis.webhooks), "spec.analysis.webhooks")
     yield from duplicate_problems((alert.name for alert in analysis.alerts), "spec.analysis.alerts")
     yield from _length_problems(canary, context)
-    can_alert = context.notifiers or any(support.is_supported(Area.ALERT, feature.name) for feature in support.FEATURES)
-    if analysis.alerts and not can_alert:
-        yield not_supported(
-            "spec.analysis.alerts", [alert.name for alert in analysis.alerts], "alerts are not supported by this version yet"
-        )
 
 
 def _hook_problems(hook: Webhook, path: str) -> Iterator[Problem]:

@@ -73,3 +73,5 @@ def _address_problems(provider: AlertProvider) -> Iterator[Problem]:
         yield invalid("spec.address", None, "or secretRef is required", "GAP-61")
     if provider.spec.address and provider.spec.secret_ref:
         yield warning("spec.address", None, "is not used where the secret has a key address", "GAP-61")
+    if provider.spec.proxy and not provider.spec.proxy.lower().startswith(("http://", "https://")):
+        yield warning("spec.proxy", None, "must be an http or https URL: others, such as socks5, cannot be used", "metrics:ALR-08")

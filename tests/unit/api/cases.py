@@ -329,11 +329,11 @@ HOOKS = [
         admission=True,
     ),
     Case(
-        rule="ALR-01",
-        changes={f"{A}.alerts": [{"name": "a", "providerRef": {"name": "b"}}]},
+        rule="GAP-27",
+        changes={f"{A}.alerts": [{"name": "a", "providerRef": {"name": "b"}}, {"name": "a", "providerRef": {"name": "c"}}]},
         path=f"{A}.alerts",
-        severity=NOT_SUPPORTED,
-        says="alerts",
+        severity=WARNING,
+        says="2 entries",
     ),
 ]
 

@@ -17,8 +17,8 @@ def test_every_provider_of_flagger_is_in_the_table() -> None:
 
 
 def test_plugins_are_named_with_our_own() -> None:
-    assert support.supported(Area.ALERT) == "none"
-    assert support.supported(Area.ALERT, {"mine"}) == "mine"
+    assert support.supported(Area.ALERT) == "discord, gchat, generic, msteams, rocket, slack"
+    assert support.supported(Area.ALERT, {"mine"}) == "discord, gchat, generic, mine, msteams, rocket, slack"
     assert "mine" in support.known(Area.METRIC, {"mine"})
 
 

@@ -82,7 +82,7 @@ def test_an_unknown_type_names_the_known_ones_and_an_installed_one_is_known() ->
         pytest.param({"type": "slack"}, "spec.address", INVALID, True, id="GAP-61 neither"),
         pytest.param({"type": "slack", "address": "http://a"} | SECRET, "spec.address", WARNING, False, id="GAP-61 both"),
         pytest.param({"type": "slack", "address": "hooks.slack.com"}, "spec.address", INVALID, True, id="GAP-62"),
-        pytest.param({"type": "slack", "address": "http://a"}, "spec.type", NOT_SUPPORTED, False, id="not yet"),
+        pytest.param({"type": "slack", "address": "http://a", "proxy": "socks5://p"}, "spec.proxy", WARNING, False, id="ALR-08 socks"),
         pytest.param({"type": "slak", "address": "http://a"}, "spec.type", INVALID, False, id="unknown type"),
         pytest.param({"address": "http://a"}, "spec.type", INVALID, True, id="no type"),
     ],
@@ -91,3 +91,11 @@ def test_alert_providers(spec: dict[str, Any], path: str, severity: ProblemSever
     manifest = alert_provider(spec)
     assert (path, severity) in {(problem.path, problem.severity) for problem in alert_problems(manifest)}
     assert bool(refusals(manifest, root_schema(AlertProvider))) == admission
+
+
+@pytest.mark.parametrize("alert_type", ["discord", "gchat", "generic", "msteams", "rocket", "slack"])
+def test_every_alert_type_may_be_used(alert_type: str) -> None:
+    """metrics:ALR-01, metrics:ALR-GEN-01"""
+    manifest = alert_provider({"type": alert_type, "address": "https://a", "proxy": "http://p"})
+    assert alert_problems(manifest) == ()
+    assert refusals(manifest, root_schema(AlertProvider)) == []

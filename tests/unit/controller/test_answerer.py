@@ -8,8 +8,10 @@ import orjson
 import pytest
 
 from flagger_py.api.canary import Canary
+from flagger_py.controller.alerts import AlertSender, AlertSettings
 from flagger_py.controller.analysis import Analyst
 from flagger_py.controller.answerer import WebhookAnswerer
+from flagger_py.controller.clock import SystemClock
 from flagger_py.controller.hooks import HookClient
 from flagger_py.controller.metric_providers import MetricSettings
 from flagger_py.http.client import HttpRequest, HttpResponse
@@ -45,7 +47,8 @@ def canary(hooks: Mapping[str, tuple[str, int]], *metrics: dict[str, Any]) -> Ca
 
 async def ask(kind: QuestionKind, subject: Canary, http: FakeHttp | None = None) -> Answer:
     http = http or FakeHttp()
-    answerer = WebhookAnswerer(HookClient(http), Analyst(http, MetricSettings(), lambda *_: None), lambda *_: None)
+    alerts = AlertSender(http, AlertSettings(), SystemClock(), lambda *_: None)
+    answerer = WebhookAnswerer(HookClient(http), Analyst(http, MetricSettings(), lambda *_: None), lambda *_: None, alerts)
     question = Question(QuestionKey("run-1", 2, 7, kind), "Progressing", "8f5d", "v1:ab")
     return await answerer.answer(question, subject, NO_OBJECTS)
 

@@ -198,11 +198,8 @@ def test_flaggers_variables_beat_the_flag(variable: str) -> None:
 @pytest.mark.parametrize(
     ("argv", "environ", "source"),
     [
-        (["-slack-url=https://hooks.example/SECRET"], {}, "-slack-url"),
-        ([], {"SLACK_URL": "https://hooks.example/SECRET"}, "SLACK_URL"),
-        (["-msteams-url=https://hooks.example/SECRET"], {}, "-msteams-url"),
-        ([], {"MSTEAMS_URL": "https://hooks.example/SECRET"}, "MSTEAMS_URL"),
         (["-kubeconfig-service-mesh=/tmp/SECRET"], {}, "-kubeconfig-service-mesh"),
+        ([], {"FLAGGER_KUBECONFIG_SERVICE_MESH": "/tmp/SECRET"}, "FLAGGER_KUBECONFIG_SERVICE_MESH"),
     ],
 )
 def test_a_value_that_asks_for_what_is_missing_is_refused_without_showing_it(argv: list[str], environ: dict[str, str], source: str) -> None:
@@ -215,6 +212,13 @@ def test_notifier_settings_without_a_url_are_accepted() -> None:
     """design §6: Flagger's chart passes `-slack-user` by default."""
     read_flags = read("-slack-user=flagger", "-slack-channel=general", SLACK_TOKEN="xoxb", SLACK_PROXY_URL="http://proxy")
     assert read_flags.slack_channel == "general"
+
+
+@pytest.mark.parametrize(("flag", "variable"), [("-slack-url", "SLACK_URL"), ("-msteams-url", "MSTEAMS_URL")])
+def test_the_variable_of_a_notifier_wins_over_its_flag(flag: str, variable: str) -> None:
+    """metrics:ALR-G-01"""
+    read_flags = read(f"{flag}=https://flag.example", **{variable: "https://variable.example"})
+    assert getattr(read_flags, variable.lower()) == "https://variable.example"
 
 
 def test_our_own_variables_count_where_the_flag_is_not_given() -> None:
