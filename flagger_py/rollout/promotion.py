@@ -8,7 +8,7 @@ from flagger_py.rollout.identity import promotion_id
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.outcomes import Result, post_rollout
 from flagger_py.rollout.readiness import Dead, NotReady, Ready
-from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY
+from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, Routes
 from flagger_py.rollout.turn import Turn
 
 
@@ -39,8 +39,17 @@ def promoting(turn: Turn) -> None:
             turn.route()
             turn.hold(f"primary not ready: {reason}")
         case Ready():
+            if turn.record.serving_canary:
+                _take_back(turn)
             turn.update(outcome=None)
             _shift(turn)
+
+
+def _take_back(turn: Turn) -> None:
+    """The primary has recovered: its first stage comes at once, from the traffic that the canary really has got (engine:HAZ-19)."""
+    if isinstance(turn.world.routes, Routes):
+        turn.want(turn.world.routes)
+    turn.update(serving_canary=False, step_started_at=None)
 
 
 def _shift(turn: Turn) -> None:
@@ -51,7 +60,7 @@ def _shift(turn: Turn) -> None:
         turn.hold("traffic is going back to the primary")
         turn.retry = True
     elif turn.desired == ALL_PRIMARY:
-        turn.update(step_started_at=turn.now, serving_canary=False)
+        turn.update(step_started_at=turn.now)
         turn.enter(Phase.FINALISING)
         turn.wake(turn.now + turn.plan.interval)
 
@@ -115,7 +124,8 @@ def _tell_failure(turn: Turn, reason: str) -> None:
 def leave_canary(turn: Turn) -> None:
     """After a failed promotion: the primary has recovered (workloads:RDY-12). Go on with the promotion, if it carries what was to be
     promoted; a newer revision that has failed meanwhile only gives its traffic back."""
-    if turn.record.promoted_revision == turn.record.revision:
+    record = turn.record
+    if (record.promoted_revision, record.promoted_configs) == (record.revision, turn.stored_configs_digest):
         _resume(turn)
         return
     if turn.desired != ALL_PRIMARY:
@@ -133,7 +143,7 @@ def leave_canary(turn: Turn) -> None:
 
 
 def _resume(turn: Turn) -> None:
-    turn.update(outcome=None, promoting=True, step_started_at=None)
+    turn.update(promoting=True)
     turn.restart_clocks()
     turn.enter(Phase.PROMOTING)
     turn.tell(Severity.NORMAL, f"Primary of {turn.plan.target_name} has recovered, resuming the promotion", "promotion-resumed")
@@ -144,7 +154,7 @@ def finalising(turn: Turn) -> None:
     """All traffic is on the primary; the canary's pods finish what they serve for one interval, then go (drain)."""
     turn.keep_services()
     primary = turn.judge_primary()
-    if turn.desired != ALL_PRIMARY and isinstance(primary, Ready):
+    if turn.record.serving_canary and isinstance(primary, Ready):
         turn.enter(Phase.PROMOTING)  # it has failed and recovered before the canary had its traffic
         promoting(turn)
         return

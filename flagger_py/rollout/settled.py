@@ -9,6 +9,7 @@ from flagger_py.rollout.promotion import leave_canary
 from flagger_py.rollout.questions import QuestionKind
 from flagger_py.rollout.readiness import NotReady
 from flagger_py.rollout.runs import begin_run
+from flagger_py.rollout.traffic import ALL_PRIMARY
 from flagger_py.rollout.turn import Turn
 
 
@@ -49,7 +50,7 @@ def _keep_in_place(turn: Turn) -> None:
     turn.keep_services()
     if drift := turn.drift():
         turn.tell(Severity.WARNING, drift, f"drift/{drift}")
-    if turn.record.serving_canary:
+    if turn.record.serving_canary and turn.desired != ALL_PRIMARY:
         turn.run_canary()
     turn.route()
 

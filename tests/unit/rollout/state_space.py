@@ -107,12 +107,17 @@ class StateSpace:
                     queue.append(self._visit(following, key, name))
 
     def roots(self) -> Iterator[tuple[str, State]]:
-        """A Canary that nobody has seen yet, and one that is initialised and gets a new revision."""
-        sim = Watched(plan=self.plan, target=NEW_TARGET)
+        """A Canary that nobody has seen yet, one that is initialised and gets a new revision, and one whose promotion has failed."""
+        sim = Watched(plan=self.plan, target=NEW_TARGET, answer=lambda question: answer_to(question.key, passed=is_calm(question)))
         yield "new", freeze(sim, self.troubles)
         sim.settle()
         sim.release(REVISIONS[1])
         yield "released", freeze(sim, self.troubles)
+        sim.new_primary_readiness = DEAD
+        while not sim.record.serving_canary:
+            sim.settle()
+            sim.canary = sim.canary.model_copy(update={"status": aged(sim.status, self.plan.interval, 2 * self.plan.progress_deadline)})
+        yield "promotion failed", freeze(sim, self.troubles)
 
     def moves(self, state: State) -> Iterator[tuple[str, Move, int]]:
         """Everything that can happen now, and whether it is a trouble."""
@@ -181,6 +186,7 @@ class StateSpace:
     def _check_end(self, sim: Watched) -> None:
         assert sim.target
         assert sim.routes == ALL_PRIMARY
+        assert sim.target.replicas == 0
         assert sim.record.revision == sim.target.revision, "the newest revision has had its run"
         assert dict(sim.status.tracked_configs or {}) == dict(sim.checksums or {})
         if sim.status.phase is not Phase.FAILED:
@@ -288,14 +294,15 @@ def heal(sim: Watched) -> bool:
     """Take away one thing that is wrong from outside; false where nothing is."""
     if sim.target is None:
         known = sim.status.rollout.target_uid if sim.status.rollout else ""
-        sim.target = replace(NEW_TARGET, uid="t-2" if known == "t-1" else "t-1")
+        pods = 0 if sim.status.rollout else 2
+        sim.target = replace(NEW_TARGET, replicas=pods, available=pods, uid="t-2" if known == "t-1" else "t-1")
     elif not isinstance(sim.target.readiness, Ready) or sim.target.available != sim.target.replicas:
         sim.target = replace(sim.target, readiness=Ready(), available=sim.target.replicas)
     elif sim.primary and not isinstance(sim.primary.readiness, Ready):
         sim.primary = replace(sim.primary, readiness=Ready())
     elif sim.asking:
         question = next(iter(sim.asking.values()))
-        answering(question, passed=question.key.kind is not QuestionKind.ROLLBACK)(sim)
+        answering(question, passed=is_calm(question))(sim)
     else:
         return False
     return True
@@ -348,6 +355,11 @@ def crashing(kept: int) -> Move:
         sim.crash()
 
     return move
+
+
+def is_calm(question: Question) -> bool:
+    """Whether yes is the answer that disturbs nothing."""
+    return question.key.kind is not QuestionKind.ROLLBACK
 
 
 def answering(question: Question, *, passed: bool) -> Move:

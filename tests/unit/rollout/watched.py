@@ -27,6 +27,14 @@ class Watched(Simulation):
         self._check(effect)
         super().apply(effect)
 
+    def settle(self, limit: int = 60) -> None:
+        for _ in range(limit):
+            before = self._moment()
+            self.watched_step()
+            if before == self._moment():
+                return
+        raise AssertionError(f"does not settle: {self.status}")
+
     def watched_step(self) -> Decision:
         """One pass, with its decision held against what was seen before it."""
         status, routes = self.status, self.routes
@@ -36,6 +44,10 @@ class Watched(Simulation):
         if decision.status.phase is not status.phase:
             self._check_fact(decision.status, routes, replicas)
         return decision
+
+    def phase(self) -> Phase:
+        """A call, because type checkers take a property for unchanged."""
+        return self.status.phase
 
     @property
     def status(self) -> CanaryStatus:
