@@ -1,5 +1,7 @@
 """`status.rollout`: what the core has to remember between two passes (design §5)."""
 
+import json
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -11,6 +13,8 @@ from flagger_py.api.schema import Schema
 RECORD_VERSION = 1
 MESSAGE_LIMIT = 256
 OUTBOX_LIMIT = 16
+OUTBOX_BYTES = 2560
+"""As JSON, so that a full status stays below 8 KiB (design §5) whatever the messages say."""
 
 Moment = Annotated[Time, Schema(required=True)]
 Message = Annotated[str, Schema(max_length=MESSAGE_LIMIT)]
@@ -93,6 +97,18 @@ class OutboxEntry(CompactModel):
     details: Bool = False
     """An alert that shows what the rollout is about: target, threshold, deadline, steps (metrics:ALR-10)."""
     at: Moment
+
+
+def newest_that_fit(entries: Sequence[OutboxEntry]) -> tuple[OutboxEntry, ...]:
+    """The entries that the outbox has room for, the newest at least."""
+    kept: list[OutboxEntry] = []
+    size = 0
+    for entry in reversed(entries):
+        size += len(json.dumps(entry.to_manifest(), ensure_ascii=False, separators=(",", ":")).encode())
+        if kept and (len(kept) == OUTBOX_LIMIT or size > OUTBOX_BYTES):
+            break
+        kept.append(entry)
+    return tuple(reversed(kept))
 
 
 class RolloutRecord(CompactModel):

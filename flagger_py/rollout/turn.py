@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from flagger_py.api.rollout_record import MESSAGE_LIMIT, OUTBOX_LIMIT, DesiredRoutes, OutboxEntry, RolloutRecord, UnreadySince
+from flagger_py.api.rollout_record import MESSAGE_LIMIT, DesiredRoutes, OutboxEntry, RolloutRecord, UnreadySince, newest_that_fit
 from flagger_py.api.status import CanaryStatus, Phase
 from flagger_py.rollout import conditions
 from flagger_py.rollout.decision import Decision
@@ -383,8 +383,9 @@ class Turn:
         """Put a notification that must not be lost into the outbox; the oldest go first when it is full, and are counted."""
         entry = OutboxEntry(id=entry_id, kind=kind, **{"phase": self.phase, **facts}, at=self.now)
         entries = (*self.record.outbox, entry)
-        self.update(outbox=entries[-OUTBOX_LIMIT:])
-        if lost := max(len(entries) - OUTBOX_LIMIT, 0):
+        kept = newest_that_fit(entries)
+        self.update(outbox=kept)
+        if lost := len(entries) - len(kept):
             self.update(outbox_overflow=self.record.outbox_overflow + lost)
             text = f"{self.record.outbox_overflow} notifications of {self.plan.canary_name} were given up unsent: the outbox is full"
             self.tell(Severity.WARNING, text, f"outbox-overflow/{self.record.outbox_overflow}")

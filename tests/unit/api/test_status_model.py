@@ -3,8 +3,18 @@
 from datetime import UTC, datetime, timedelta
 
 import orjson
+import pytest
 
-from flagger_py.api.rollout_record import Check, CheckOutcome, DesiredRoutes, Gate, OutboxEntry, RolloutRecord, UnreadySince
+from flagger_py.api.rollout_record import (
+    Check,
+    CheckOutcome,
+    DesiredRoutes,
+    Gate,
+    OutboxEntry,
+    RolloutRecord,
+    UnreadySince,
+    newest_that_fit,
+)
 from flagger_py.api.status import CanaryStatus, Condition, ConditionType, Phase
 
 NOW = datetime(2026, 11, 23, 6, 42, 40, 123456, tzinfo=UTC)
@@ -38,11 +48,13 @@ def full_record() -> RolloutRecord:
             )
             for i in range(10)
         ),
-        outbox=tuple(
-            OutboxEntry(id=f"{i:016}", kind="alert", phase="Failed", severity="error", message="failed checks threshold reached", at=NOW)
-            for i in range(16)
-        ),
+        outbox=newest_that_fit([alert("New revision detected, progressing canary analysis.") for _ in range(16)]),
     )
+
+
+def alert(message: str) -> OutboxEntry:
+    entry_id = "0123456789ab-promotion-failed-1795416160"
+    return OutboxEntry(id=entry_id, kind="alert", phase="Progressing", severity="error", message=message, details=True, at=NOW)
 
 
 def full_status() -> CanaryStatus:
@@ -64,6 +76,18 @@ def full_status() -> CanaryStatus:
 def test_a_full_status_stays_below_8_kib() -> None:
     """design:§5"""
     assert len(orjson.dumps(full_status().to_manifest())) < 8 * 1024
+
+
+@pytest.mark.parametrize(("message", "kept"), [("", 16), ("x" * 80, 10), ("x" * 256, 6), ("ü" * 256, 3)])
+def test_an_outbox_of_long_messages_keeps_the_newest(message: str, kept: int) -> None:
+    """design:§5"""
+    entries = [alert(message).model_copy(update={"at": NOW + timedelta(seconds=number)}) for number in range(40)]
+    fitting = newest_that_fit(entries)
+    assert fitting == tuple(entries[-kept:])
+    status = full_status()
+    assert status.rollout
+    full = status.model_copy(update={"rollout": status.rollout.model_copy(update={"outbox": fitting})})
+    assert len(orjson.dumps(full.to_manifest())) < 8 * 1024
 
 
 def test_a_full_status_survives_a_round_trip() -> None:

@@ -266,7 +266,7 @@ def test_a_full_outbox_loses_the_oldest_and_counts_them() -> None:
     """design:§5"""
     turn = Turn(start().world(), START)
     for number in range(OUTBOX_LIMIT + 3):
-        turn.post(QuestionKind.ALERT, f"id-{number}", severity="info", message="text")
+        turn.post(QuestionKind.ALERT, f"id-{number}", message="text")
     stored = turn.decision().status.rollout
     assert stored
     assert [entry.id for entry in stored.outbox] == [f"id-{number}" for number in range(3, OUTBOX_LIMIT + 3)]
