@@ -19,6 +19,7 @@ from flagger_py.controller.alerts import AlertSender, AlertSettings, alert_of
 from flagger_py.controller.clock import LoopClock
 from flagger_py.controller.flags import ControllerFlags
 from flagger_py.http.client import HttpRequest, HttpResponse, Unreachable
+from flagger_py.http.httpx_client import HttpxClient
 from flagger_py.notify import registry
 from flagger_py.notify.base import Notifier, NotifierConfig
 from flagger_py.objects.errors import ApiError, Forbidden
@@ -409,6 +410,30 @@ async def test_one_host_gets_at_most_8_requests_at_a_time() -> None:
         for number in range(20):
             group.create_task(sender.send("run-1", canary(("chat", "info", "slack")), cast("Objects", desk.objects)), name=f"{number}")
     assert most == 8
+
+
+@pytest.mark.looptime(False)
+async def test_an_alert_arrives_over_the_wire() -> None:
+    """With the HTTP client of the process, at a receiver that listens on loopback."""
+    arrived: list[bytes] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        arrived.append(head + await reader.readexactly(length))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as server, HttpxClient(environ={}) as http:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/KEY"
+        objects = FakeObjects({"shop/p": {"type": "slack", "secretRef": {"name": "s"}}}, {"shop/s": {"address": address, "token": "xoxb"}})
+        sender = AlertSender(http, AlertSettings(), LoopClock(START), lambda *_: None)
+        assert await sender.send("run-1", canary(("chat", "info", "p")), cast("Objects", objects)) == (HookResult("chat", passed=True),)
+    head, _, body = arrived[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /KEY HTTP/1.1")
+    assert b"authorization: bearer xoxb" in head.lower()
+    assert orjson.loads(body)["attachments"][0]["text"] == "It failed."
 
 
 # the global notifier
