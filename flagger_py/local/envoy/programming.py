@@ -42,6 +42,7 @@ class _Programmed:
     """By file name."""
     clusters: dict[Backend, float] = field(default_factory=dict)
     """With the time of their last use by a route."""
+    endpoints: dict[Backend, tuple[Endpoint, ...]] = field(default_factory=dict)
 
 
 class Programmer:
@@ -56,9 +57,13 @@ class Programmer:
     async def apply(self, table: RouteTable, endpoints: Mapping[Backend, Iterable[Endpoint]]) -> None:
         """Return once Envoy has taken everything. Raises `ConfigRefused` and `EnvoyUnavailable`."""
         wanted = set(table.backends())
-        await self._give_endpoints(wanted | set(self._state.clusters), endpoints)
+        known = sorted(wanted | set(self._state.clusters))
+        now = {backend: tuple(endpoints.get(backend, ())) for backend in known}
+        await self._give_endpoints({backend: now[backend] or self._state.endpoints.get(backend, ()) for backend in known})
         await self._give_clusters(wanted, keep_old=True)
         await self._give_routes(table)
+        if now != self._state.endpoints:  # a backend may lose its last pod only after the routes that sent requests there
+            await self._give_endpoints(now)
         await self._give_clusters(wanted, keep_old=False)
 
     async def local_port(self, port: int) -> int:
@@ -74,14 +79,15 @@ class Programmer:
             self._local_ports[port] = _free_port()
         return self._local_ports[port]
 
-    async def _give_endpoints(self, backends: set[Backend], endpoints: Mapping[Backend, Iterable[Endpoint]]) -> None:
+    async def _give_endpoints(self, endpoints: Mapping[Backend, tuple[Endpoint, ...]]) -> None:
         """A cluster that Envoy knows already must take them before a route may send more to it."""
         expected = {}
-        for backend in sorted(backends):
-            version = await self._write(_endpoints_file(backend), [load_assignment(backend, endpoints.get(backend, ()))])
+        for backend, addresses in endpoints.items():
+            version = await self._write(_endpoints_file(backend), [load_assignment(backend, addresses)])
             if backend in self._state.clusters:
                 expected[f"cluster.{backend.stat_name}.version_text"] = version
         await self._taken(expected)
+        self._state.endpoints = dict(endpoints)
 
     async def _give_clusters(self, wanted: set[Backend], *, keep_old: bool) -> None:
         now = asyncio.get_running_loop().time()
