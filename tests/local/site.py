@@ -25,6 +25,7 @@ from tests.local.weights import WeightLog
 LIMIT = 60.0
 """Seconds that anything may take; reached only where something is broken."""
 POLL = 0.05
+STEPS = {"step_weight": 25, "max_weight": 50, "threshold": 4}
 SERVED_IN_A_ROW = 20
 """Requests, each on a connection of its own, that Envoy gives to any of its threads."""
 
@@ -76,8 +77,11 @@ class Site:
 
     @asynccontextmanager
     async def app(self, namespace: str, provider: str = "gatewayapi:v1", *, rate: float = 30, **sample: Any) -> AsyncIterator["App"]:
-        """The sample app in a namespace of its own, initialised, with its load running."""
-        settings: dict[str, Any] = {"interval": "2s", "replicas": 1, "host": f"{namespace}.example.com", **sample}
+        """The sample app in a namespace of its own, initialised, with its load running.
+
+        Its steps are 25 and 50 %. The threshold leaves room for checks that find too few answers yet, as on a busy machine.
+        """
+        settings: dict[str, Any] = {"interval": "2s", "replicas": 1, "host": f"{namespace}.example.com", **STEPS, **sample}
         app = App(self, Sample(provider, self.cluster.prometheus_url, namespace, **settings))
         await self.cluster.apply(_patient(objects(app.sample)))
         await app.until_phase("Initialized")

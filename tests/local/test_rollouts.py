@@ -19,7 +19,7 @@ RATE = 60.0
 async def test_a_good_version_is_promoted_and_a_bad_one_is_rolled_back(site: Site, provider: str) -> None:
     """engine:WGT-01, routers:GW-12, IST-17, CON-01: at each step the answers fit the weight; no request fails but the bad version's."""
     analysis = {"stepWeights": STEPS, "stepWeight": None, "maxWeight": None}
-    async with site.app(provider.replace(":", "-"), provider, rate=RATE, interval="3s", replicas=2, threshold=3, analysis=analysis) as app:
+    async with site.app(provider.replace(":", "-"), provider, rate=RATE, interval="3s", replicas=2, analysis=analysis) as app:
         await app.release("2")
         await app.until_phase("Progressing")
         await app.until_phase("Succeeded", "Failed")
