@@ -3,7 +3,8 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,6 +19,7 @@ from flagger_py.objects.errors import Unreachable
 from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import CANARY, DEPLOYMENT, EVENT, Manifest, Ref
 from tests.e2e import gateway
+from tests.e2e.processes import answers_ok
 from tests.e2e.waiting import POLL, until
 
 PROMETHEUS: Final = "http://prometheus.monitoring:9090"
@@ -25,6 +27,9 @@ SETTLING: Final = 1.0
 """Seconds after a change of weights in which answers are not counted: Contour, Envoy and requests under way."""
 DEVIATIONS: Final = 4.5
 """How many standard deviations a measured share may be off: one in 150,000 is further away by chance."""
+
+
+Change = Callable[[Manifest], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,16 @@ class App:
             self.moments.append(moment)
         return status
 
+    async def change(self, spec: Manifest) -> None:
+        """Merge into the Canary's spec."""
+        await self.client.patch(Ref(CANARY, self.sample.namespace, APP), MergePatch({"spec": spec}))
+
+    @property
+    def phases(self) -> list[str]:
+        """The phases that were seen, in order."""
+        seen = [moment.phase for moment in self.moments]
+        return [phase for index, phase in enumerate(seen) if index == 0 or phase != seen[index - 1]]
+
     async def image(self, name: str) -> str:
         """The tag that a Deployment runs."""
         deployment = await self.client.get(self._ref(name))
@@ -104,6 +119,15 @@ class App:
     def answers(self, since: float = 0.0) -> list[Answer]:
         """All that came back since a time of the loop (at most two minutes ago)."""
         return [answer for answer in self.load.tally.window(120).answers if answer.at >= since]
+
+    def check_no_failures(self) -> None:
+        """No request failed since the load began."""
+        failed = [answer for answer in self.answers() if answer.is_failure]
+        if failed:
+            start = self.moments[0].at
+            history = [(round(moment.at - start, 1), moment.phase, moment.weight) for moment in self.moments]
+            when = Counter((round(answer.at - start, 1), answer.version, answer.status) for answer in failed)
+            raise AssertionError(f"{len(failed)} requests failed: (seconds, version, status) {dict(when)}; the Canary: {history}")
 
     def check_weights(self, version: str) -> dict[int, tuple[int, int]]:
         """Hold the answers under each weight against it. Gives requests and those that met the version, by weight."""
@@ -128,21 +152,40 @@ def _binomial(trials: int, probability: float) -> tuple[float, float]:
 
 
 @asynccontextmanager
-async def app(client: Client, sample: Sample, *, rate: float = 40.0) -> AsyncIterator[App]:
-    """Deployed and initialised, with requests under way until the context is left."""
-    host = f"{sample.namespace}.example.com"
-    for resource, manifest in objects(sample, host):
+async def app(client: Client, sample: Sample, *, rate: float = 40.0, adapt: Change = lambda manifest: None) -> AsyncIterator[App]:
+    """Deployed and initialised, with requests under way until the context is left (none at a rate of 0). `adapt` changes each manifest before."""
+    for resource, manifest in objects(sample, host_of(sample)):
         if resource != NAMESPACE:
+            adapt(manifest)
             await client.create(resource, manifest)
-    settings = TrafficSettings(f"http://{gateway.ENVOY_IP}:{gateway.HTTP_PORT}/", host, rate)
-    running = App(client, sample, LoadGenerator(settings))
+    running = App(client, sample, LoadGenerator(settings(sample, rate)))
     await running.until_phase("Initialized")
+    if rate == 0:
+        yield running
+        return
+    await until(answers_ok(running.load.settings.url, {"Host": host_of(sample)}), seconds=20)  # Envoy is behind the route's status
+    async with load(running.load):
+        yield running
+
+
+@asynccontextmanager
+async def load(generator: LoadGenerator) -> AsyncIterator[LoadGenerator]:
+    """Requests under way until the context is left."""
     async with asyncio.TaskGroup() as group:
-        loading = group.create_task(running.load.run(), name="load")
+        loading = group.create_task(generator.run(), name="load")
         try:
-            yield running
+            yield generator
         finally:
             loading.cancel()
+
+
+def settings(sample: Sample, rate: float, **more: Any) -> TrafficSettings:
+    """Requests to the app through Envoy."""
+    return TrafficSettings(f"http://{gateway.ENVOY_IP}:{gateway.HTTP_PORT}/", host_of(sample), rate, **more)
+
+
+def host_of(sample: Sample) -> str:
+    return f"{sample.namespace}.example.com"
 
 
 def objects(sample: Sample, host: str) -> list[Applied]:

@@ -38,6 +38,7 @@ class Part:
 
 
 PARTS: Final = (
+    Part("scenarios", "strategies, gates and faults through Contour and Envoy", (f"{TESTS}/test_scenarios.py",), Servers.ALL, workers=4),
     Part("outages", "API server and etcd away in the middle of a rollout", (f"{TESTS}/test_outages.py",), Servers.NONE),
     Part("refusals", "token and rights lost in the middle of a rollout", (f"{TESTS}/test_refusals.py",), Servers.NONE),
     Part("absences", "Prometheus and Contour away in the middle of a rollout", (f"{TESTS}/test_absences.py",), Servers.NONE),

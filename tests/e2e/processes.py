@@ -99,8 +99,9 @@ async def _status_line(url: str, headers: Mapping[str, str]) -> bytes:
     tls = ssl._create_unverified_context() if parts.scheme == "https" else None
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=tls)
     try:
-        lines = [f"GET {parts.path or '/'} HTTP/1.1", f"Host: {parts.netloc}", "Connection: close"]
-        writer.write("\r\n".join([*lines, *(f"{name}: {value}" for name, value in headers.items()), "", ""]).encode())
+        sent = {"Host": parts.netloc, "Connection": "close", **headers}
+        lines = [f"GET {parts.path or '/'} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items()), "", ""]
+        writer.write("\r\n".join(lines).encode())
         return await reader.readuntil(b"\r\n")
     finally:
         writer.close()

@@ -67,7 +67,7 @@ async def test_a_canary_of_flagger_is_accepted_with_its_status(client: Client, n
 
 @pytest.mark.parametrize("manifest", CORPUS, ids=lambda manifest: f"{manifest['metadata']['namespace']}-{manifest['metadata']['name']}")
 async def test_a_canary_of_the_corpus_is_accepted(client: Client, namespace: str, manifest: Manifest) -> None:
-    """api:API-35."""
+    """E2E-69, api:API-35."""
     created = await client.create(CANARY, in_namespace(manifest, namespace), field_validation="Strict")
     assert created["spec"] == manifest["spec"]
 

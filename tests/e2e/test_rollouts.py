@@ -31,8 +31,8 @@ async def _promoted(running: App) -> None:
     assert {20, 40} <= running.check_weights("2").keys()
     assert await running.image(f"{APP}-primary") == "2"
     assert await running.replicas(APP) == 0
-    assert [answer for answer in running.answers() if answer.is_failure] == []
-    assert _phases(running)[-5:] == ["Initialized", "Progressing", "Promoting", "Finalising", "Succeeded"]
+    running.check_no_failures()
+    assert running.phases[-5:] == ["Initialized", "Progressing", "Promoting", "Finalising", "Succeeded"]
 
 
 async def _rolled_back(running: App) -> None:
@@ -45,8 +45,3 @@ async def _rolled_back(running: App) -> None:
     since = asyncio.get_running_loop().time()
     await asyncio.sleep(3)  # traffic after the end: nothing of the bad version is left
     assert {(answer.version, answer.status) for answer in running.answers(since + 1)} == {("2", 200)}
-
-
-def _phases(running: App) -> list[str]:
-    phases = [moment.phase for moment in running.moments]
-    return [phase for index, phase in enumerate(phases) if index == 0 or phase != phases[index - 1]]
