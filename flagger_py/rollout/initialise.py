@@ -6,12 +6,13 @@ target goes. While the primary does not become ready, neither routes nor target 
 
 from flagger_py.api.status import Phase
 from flagger_py.rollout import alerts
-from flagger_py.rollout.effects import CreatePrimary, EnsureApex, EnsureServices, ScaleTargetToZero
+from flagger_py.rollout.effects import CreatePrimary, EnsureApex, EnsureServices, Promote, ScaleTargetToZero
 from flagger_py.rollout.notices import Severity
+from flagger_py.rollout.promotion import is_carried
 from flagger_py.rollout.questions import QuestionKind
 from flagger_py.rollout.readiness import NotReady, Ready
 from flagger_py.rollout.traffic import ALL_PRIMARY
-from flagger_py.rollout.turn import Turn
+from flagger_py.rollout.turn import UNKNOWN_REVISION, Turn
 
 
 def begin(turn: Turn) -> None:
@@ -38,6 +39,8 @@ def initialise(turn: Turn) -> None:
         turn.do(CreatePrimary(turn.record.revision, turn.stored_checksums))
         turn.hold("the primary is being created")
         return
+    if _is_made_anew(turn):
+        return
     readiness = turn.judge_primary()
     if not isinstance(readiness, Ready):
         _tell_not_ready(turn, readiness.reason, is_final=not isinstance(readiness, NotReady))
@@ -55,9 +58,22 @@ def initialise(turn: Turn) -> None:
     _finish(turn)
 
 
+def _is_made_anew(turn: Turn) -> bool:
+    """A primary that does not come up serves nobody yet: a newer revision, which may be the repair, takes its place (engine:HAZ-13)."""
+    is_known = turn.record.revision != UNKNOWN_REVISION
+    if turn.is_new_revision and is_known and not turn.is_primary_ready and not turn.world.services.apex:
+        turn.record_revision(promoting=True)
+        turn.restart_clocks()
+    if not turn.record.promoting or is_carried(turn):
+        return False
+    turn.do(Promote(turn.record.revision, turn.stored_checksums))
+    turn.hold("the primary is being given the newer revision")
+    return True
+
+
 def _finish(turn: Turn) -> None:
     turn.want(ALL_PRIMARY)
-    turn.update(promoted_revision=turn.record.revision, promoted_configs=turn.stored_configs_digest, step_started_at=None)
+    turn.update(promoted_revision=turn.record.revision, promoted_configs=turn.stored_configs_digest, step_started_at=None, promoting=False)
     turn.restart_clocks()
     turn.set_status(failed_checks=0, iterations=0)
     turn.enter(Phase.INITIALIZED)

@@ -135,6 +135,19 @@ def test_while_the_first_primary_is_not_ready_neither_target_nor_routes_are_touc
     assert not isinstance(simulation.routes, Routes)
 
 
+def test_a_newer_revision_replaces_a_first_primary_that_does_not_come_up() -> None:
+    """engine:HAZ-13: it serves nobody yet, and nobody has to delete it by hand. One that is adopted is left alone."""
+    simulation = Watched(answer=saying(), new_primary_readiness=DEAD)
+    simulation.settle()
+    simulation.new_primary_readiness = Ready()
+    simulation.release(TWO)
+    lose_effects(simulation)
+    assert (simulation.primary_revision, simulation.record.revision) == (ONE, TWO)
+    simulation.settle()
+    assert (simulation.phase(), simulation.primary_revision) == (Phase.INITIALIZED, TWO)
+    assert not simulation.record.promoting
+
+
 def test_every_rollback_says_its_cause() -> None:
     """engine:HAZ-14, RB-03."""
     simulation = started()
