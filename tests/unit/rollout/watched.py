@@ -20,13 +20,16 @@ class Watched(Simulation):
     lose_from: int | None = None
     """How many effects a pass brings about before it crashes; `None`: all of them."""
     applied: int = 0
+    is_gateway_slow: bool = False
+    """What is routed stays pending."""
 
     def apply(self, effect: Effect) -> None:
         self.applied += 1
         if self.lose_from is not None and self.applied > self.lose_from:
             return
         self._check(effect)
-        super().apply(effect)
+        if not (self.is_gateway_slow and isinstance(effect, SetTraffic)):
+            super().apply(effect)
 
     def settle(self, limit: int = 60) -> None:
         for _ in range(limit):
@@ -84,7 +87,9 @@ class Watched(Simulation):
             assert isinstance(self.primary.readiness, Ready), "a weight is raised only while the version is Ready"
 
     def _check_wake(self, decision: Decision) -> None:
-        """Every state that is not settled moves by itself; without a target there may be nothing but its appearance to wait for."""
+        """Every state that is not settled or held moves by itself; without a target there may be only its appearance to wait for."""
+        if self.plan.suspended or self.frozen or self.faults:
+            return
         if decision.status.phase in SETTLED or (self.target is None and decision.status.phase in NEEDS_TARGET):
             return
         moves = decision.questions or decision.effects or decision.retry or decision.wake_at or self.asking
