@@ -111,8 +111,8 @@ class Server:
             yield Events(stream)
 
     async def until(self, path: str, holds: Callable[[Answer], bool]) -> Answer:
-        """Ask until a claim about the answer holds; fails after 10 s."""
-        async with asyncio.timeout(10):
+        """Ask until a claim about the answer holds; fails after 25 s: a busy kube-controller-manager takes its time."""
+        async with asyncio.timeout(25):
             while True:
                 answer = await self.get(path)
                 if holds(answer):
