@@ -153,7 +153,10 @@ def _binomial(trials: int, probability: float) -> tuple[float, float]:
 
 @asynccontextmanager
 async def app(client: Client, sample: Sample, *, rate: float = 40.0, adapt: Change = lambda manifest: None) -> AsyncIterator[App]:
-    """Deployed and initialised, with requests under way until the context is left (none at a rate of 0). `adapt` changes each manifest before."""
+    """Deployed and initialised, with requests under way until the context is left (none at rate 0).
+
+    `adapt` changes each manifest before it is created.
+    """
     for resource, manifest in objects(sample, host_of(sample)):
         if resource != NAMESPACE:
             adapt(manifest)
