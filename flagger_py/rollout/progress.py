@@ -57,13 +57,13 @@ def _go_on(turn: Turn) -> None:
         return
     if turn.record.step == 0:
         _reset_traffic(turn)
-    turn.run_canary()
     is_live, is_held = _is_live(turn), _is_held(turn)
     may_go_on = is_live and not is_held
     if may_go_on and not turn.record.promoting:
         _take_step(turn, is_abort_known=is_abort_asked is not None)
     if turn.record.outcome:
         return
+    turn.run_canary()
     turn.route()
     if may_go_on and turn.record.promoting:
         turn.do(Promote(turn.record.revision, turn.stored_checksums))

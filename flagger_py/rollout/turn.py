@@ -152,6 +152,9 @@ class Turn:
 
     def judge_canary(self) -> Readiness:
         """The target's readiness, `Dead` after `progressDeadlineSeconds` (workloads:RDY-04). Without a pod it is not (HAZ-25)."""
+        if self.world.target is not None and self.canary_replicas == 0 and self.desired.canary == 0:
+            self._note_unready("canary", None)  # not started yet, and nobody misses it: its deadline begins with its pods
+            return NotReady("no pod of the canary is wanted yet")
         return self._judge("canary", self._seen_canary())
 
     def _seen_canary(self) -> Readiness:

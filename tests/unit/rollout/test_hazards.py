@@ -292,6 +292,31 @@ def test_a_target_that_is_scaled_to_zero_again_and_again_ends_the_run() -> None:
     assert simulation.routes == ALL_PRIMARY
 
 
+def test_a_crash_before_the_canary_is_started_costs_time_only() -> None:
+    """engine:HAZ-28, ACC-18: its deadline begins with its pods, however long no controller runs."""
+    simulation = initialised()
+    simulation.release(TWO)
+    lose_effects(simulation)
+    lose_effects(simulation)
+    simulation.advance(100)
+    simulation.advance()
+    assert (simulation.phase(), simulation.weight) == (Phase.PROGRESSING, 40)
+
+
+def test_a_run_that_ends_for_want_of_pods_starts_none() -> None:
+    """engine:HAZ-25, RB-05: no pods are left over."""
+    simulation = started()
+    scale_target(simulation, 0)
+    simulation.applied, simulation.lose_from = 0, 0
+    simulation.watched_step()
+    simulation.now += 2 * simulation.plan.progress_deadline
+    simulation.lose_from = None
+    simulation.settle()
+    assert simulation.phase() is Phase.FAILED
+    assert simulation.target
+    assert simulation.target.replicas == 0
+
+
 def test_pods_that_somebody_starts_while_nothing_is_rolled_out_are_reported_and_left_alone() -> None:
     """engine:HAZ-25."""
     simulation = initialised()
