@@ -111,19 +111,24 @@ SCENARIOS: Final[dict[str, Scenario]] = {
 }
 
 
-def play(scenario: Scenario, interruption: Interruption | None = None, at: Container[int] = ()) -> tuple[Point, ...]:
-    """One scenario, interrupted at these calls, on a loop of its own; gives the calls that were made. Raises what is wrong."""
+def play(
+    scenario: Scenario, interruption: Interruption | None = None, at: Container[int] = (), *, controllers: int = 1
+) -> tuple[Point, ...]:
+    """One scenario, interrupted at these calls, on a loop of its own; gives the calls that were made. Raises what is wrong.
+
+    With more than one of the `controllers`, all of them work at the same time, and the first is the one that is interrupted.
+    """
     random.seed(0)
     loop = looptime.new_event_loop()
     try:
-        points: tuple[Point, ...] = loop.run_until_complete(_play(scenario, Wire(interruption, at)))
+        points: tuple[Point, ...] = loop.run_until_complete(_play(scenario, Wire(interruption, at), controllers))
         return points
     finally:
         loop.close()
 
 
-async def _play(scenario: Scenario, wire: Wire) -> tuple[Point, ...]:
-    async with memory_cluster() as cluster, _controllers(cluster, wire):
+async def _play(scenario: Scenario, wire: Wire, controllers: int) -> tuple[Point, ...]:
+    async with memory_cluster() as cluster, _controllers(cluster, [wire, *(Wire() for _ in range(controllers - 1))]):
         guard = Guard(cluster)
         await scenario.prepare(cluster)
         wire.begin()
@@ -148,14 +153,15 @@ async def _check_end(cluster: MemoryCluster, guard: Guard, scenario: Scenario) -
 
 
 @asynccontextmanager
-async def _controllers(cluster: MemoryCluster, wire: Wire) -> AsyncIterator[None]:
-    """One controller process after the other: the next one starts some time after the last was killed, and knows nothing of it."""
+async def _controllers(cluster: MemoryCluster, wires: list[Wire]) -> AsyncIterator[None]:
+    """On each wire one controller process after the other: the next one starts some time after the last was killed, and knows nothing."""
     async with asyncio.TaskGroup() as group:
-        lives = group.create_task(_live_and_die(cluster, wire), name="lives")
+        lives = [group.create_task(_live_and_die(cluster, wire), name="lives") for wire in wires]
         try:
             yield
         finally:
-            lives.cancel()
+            for life in lives:
+                life.cancel()
 
 
 async def _live_and_die(cluster: MemoryCluster, wire: Wire) -> None:

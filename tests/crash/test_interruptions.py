@@ -43,6 +43,14 @@ def test_a_controller_that_crashes_again_and_again_gets_there_all_the_same(scena
     play(SCENARIOS[scenario], interruption, range(calls - 1, 10_000, calls))
 
 
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("interruption", [None, Interruption.KILLED_AFTER, Interruption.LOST_REPLY])
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_two_controllers_at_once_are_as_good_as_one(scenario: str, interruption: Interruption | None) -> None:
+    """engine:HAZ-03, HAZ-31, ENG-07: an old leader that does not know it yet. Status is compare-and-swap, effects are idempotent."""
+    play(SCENARIOS[scenario], interruption, range(6, 10_000, 7), controllers=2)
+
+
 def _failure(scenario: str, interruption: Interruption, number: int) -> str:
     point = points_of(scenario)[number]
     try:

@@ -75,7 +75,8 @@ class Wire:
         if not self.is_counting:
             return None
         self.points.append(point)
-        return self.interruption if len(self.points) - 1 in self.at else None
+        is_due = self.interruption is not None and len(self.points) - 1 in self.at and point.can_be(self.interruption)
+        return self.interruption if is_due else None
 
 
 class Process:
