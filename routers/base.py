@@ -31,7 +31,7 @@ class Watched:
     """A resource that the router reads, and the verbs it needs on it: the source of watches and of RBAC rules."""
 
     resource: Resource
-    verbs: tuple[str, ...] = ("get", "list", "watch", "create", "update", "patch", "delete")
+    verbs: tuple[str, ...] = ("get", "list", "watch", "create", "patch")
 
 
 class RouterError(Exception):
@@ -73,6 +73,9 @@ class Router(ABC):
     @abstractmethod
     async def get_routes(self, canary: Canary) -> Routes | Pending:
         """The traffic that the objects carry now; `Pending` while there is none or the backend has not accepted it."""
+
+    async def nudge(self, canary: Canary) -> None:  # noqa: B027 - most backends need none
+        """Make a backend that has not taken over a change for long look again, once for each change. By default nothing."""
 
     @abstractmethod
     async def finalize(self, canary: Canary) -> None:

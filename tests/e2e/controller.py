@@ -7,10 +7,13 @@ from typing import Final
 
 import yaml
 
+from flagger_py.controller import rbac
+from flagger_py.controller.rbac import Right
 from flagger_py.objects.resource import Manifest
 from tests.e2e.node import PROCESSES
 
 KUSTOMIZE: Final = Path(__file__).parents[2] / "deploy" / "kustomize"
+NAME: Final = "flagger"
 IMAGE: Final = "flagger-py"
 NAMESPACE: Final = "flagger-system"
 USER: Final = f"system:serviceaccount:{NAMESPACE}:flagger"
@@ -28,3 +31,12 @@ def manifests(kubectl: Path, arguments: Sequence[str] = ARGUMENTS, *, overlay: s
         pod["nodeName"] = PROCESSES
         pod["containers"][0]["args"] += list(arguments)
     return found
+
+
+def namespaced(kubectl: Path, namespace: str, rights: Sequence[Right]) -> list[Manifest]:
+    """An installation for one namespace, in it, with a Role that grants these rights and nothing else."""
+    found = manifests(kubectl, (*ARGUMENTS, f"-namespace={namespace}"))
+    kept = [manifest for manifest in found if manifest["kind"] in ("Deployment", "ServiceAccount")]
+    for manifest in kept:
+        manifest["metadata"]["namespace"] = namespace
+    return [*kept, *rbac.manifests(rbac.Role(NAME, tuple(rights), namespace), rbac.Account(NAME, namespace))]

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.e2e import dump, namespace
+from tests.e2e import audit, dump, namespace
 from tests.e2e.parts import Servers
 from tests.e2e.processes import HasEnded
 from tests.e2e.stack import Stack, stack
 
 DEFINITIONS: Final = "definitions.yaml"
 CANNOT_RUN: Final = 3
+FORBIDDEN: Final = 403
 
 
 def main(servers: Servers, folder: Path, command: Sequence[str]) -> int:
@@ -30,11 +31,20 @@ async def _run(servers: Servers, folder: Path, command: list[str]) -> int:
     if servers is Servers.NONE:
         return await _execute(command, {"FLAGGER_PY_E2E_FOLDER": str(folder)})
     definitions = await asyncio.to_thread((folder.parent / DEFINITIONS).read_text)
-    async with stack(folder, definitions, whole=servers is Servers.ALL) as running:
-        code = await _execute(command, environment(running, folder))
+    whole, replicas = servers is not Servers.CONTROL_PLANE, int(servers is Servers.ALL)
+    async with stack(folder, definitions, whole=whole, replicas=replicas) as running:
+        code = await _execute(command, environment(running, folder)) or _check_rights(running)
         if code:
             await dump.write(running.plane, folder / "objects")
     return code
+
+
+def _check_rights(running: Stack) -> int:
+    """Least privilege: with the shipped role nothing that the controller asked was forbidden."""
+    forbidden = {(call.verb, call.resource, call.message) for call in audit.calls(running.plane.audit()) if call.code == FORBIDDEN}
+    for refusal in sorted(forbidden):
+        print("the controller was forbidden to", *refusal)
+    return int(bool(forbidden))
 
 
 async def _execute(command: list[str], environment_: Mapping[str, str]) -> int:

@@ -16,6 +16,7 @@ class Servers(Enum):
 
     NONE = "each test starts and breaks its own"
     CONTROL_PLANE = "etcd, kube-apiserver, kube-controller-manager, all definitions"
+    GATEWAY = "all but the controller"
     ALL = "nodes, Contour, Envoy, Prometheus and the controller as a pod, too"
 
 
@@ -38,6 +39,7 @@ class Part:
 
 
 PARTS: Final = (
+    Part("rights", "controllers that lack a right", (f"{TESTS}/test_rights.py",), Servers.GATEWAY),
     Part("scenarios", "strategies, gates and faults through Contour and Envoy", (f"{TESTS}/test_scenarios.py",), Servers.ALL, workers=4),
     Part("outages", "API server and etcd away in the middle of a rollout", (f"{TESTS}/test_outages.py",), Servers.NONE),
     Part("refusals", "token and rights lost in the middle of a rollout", (f"{TESTS}/test_refusals.py",), Servers.NONE),

@@ -27,7 +27,7 @@ class Stack:
 
 @asynccontextmanager
 async def stack(folder: Path, definitions: str, *, whole: bool = True, replicas: int = 1) -> AsyncIterator[Stack]:
-    """`whole`: with nodes, gateway and so many controllers; else the control plane and the definitions alone."""
+    """`whole`: with nodes, gateway and so many controllers (0: not even installed); else the control plane and the definitions alone."""
     async with AsyncExitStack() as contexts:
         plane = await contexts.enter_async_context(control_plane(build(CONTROL_PLANE), folder))
         kubectl, kubeconfig = plane.binaries["kubectl"], plane.kubeconfig()
@@ -39,5 +39,7 @@ async def stack(folder: Path, definitions: str, *, whole: bool = True, replicas:
         running = await contexts.enter_async_context(nodes(plane, {controller.IMAGE: image}))
         await asyncio.to_thread(crds.apply, kubectl, kubeconfig, gateway.OBJECTS)
         proxy = await contexts.enter_async_context(gateway.gateway(plane))
-        await asyncio.to_thread(crds.apply, kubectl, kubeconfig, yaml.safe_dump_all(controller.manifests(kubectl, replicas=replicas)))
+        if replicas:
+            manifests = yaml.safe_dump_all(controller.manifests(kubectl, replicas=replicas))
+            await asyncio.to_thread(crds.apply, kubectl, kubeconfig, manifests)
         yield Stack(plane, running, proxy)
