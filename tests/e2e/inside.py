@@ -33,7 +33,9 @@ async def _run(servers: Servers, folder: Path, command: list[str]) -> int:
     definitions = await asyncio.to_thread((folder.parent / DEFINITIONS).read_text)
     whole, replicas = servers is not Servers.CONTROL_PLANE, int(servers is Servers.ALL)
     async with stack(folder, definitions, whole=whole, replicas=replicas) as running:
-        code = await _execute(command, environment(running, folder)) or _check_rights(running)
+        code = await _execute(command, environment(running, folder))
+        if servers is Servers.ALL:
+            code = code or _check_rights(running)
         if code:
             await dump.write(running.plane, folder / "objects")
     return code

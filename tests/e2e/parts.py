@@ -39,6 +39,7 @@ class Part:
 
 
 PARTS: Final = (
+    Part("flagger-role", "under the ClusterRole that Flagger ships", (f"{TESTS}/test_flagger_role.py",), Servers.GATEWAY),
     Part("rights", "controllers that lack a right", (f"{TESTS}/test_rights.py",), Servers.GATEWAY),
     Part("scenarios", "strategies, gates and faults through Contour and Envoy", (f"{TESTS}/test_scenarios.py",), Servers.ALL, workers=4),
     Part("outages", "API server and etcd away in the middle of a rollout", (f"{TESTS}/test_outages.py",), Servers.NONE),
