@@ -52,10 +52,11 @@ class Gate(CompactModel):
 
 
 class UnreadySince(CompactModel):
-    """Since when a version has been unready without a break."""
+    """Since when a version has been unready, or the gateway behind, without a break."""
 
     primary: Time | None = None
     canary: Time | None = None
+    routes: Time | None = None
 
 
 class Check(CompactModel):

@@ -13,6 +13,7 @@ from flagger_py.rollout.effects import (
     Effect,
     EnsureApex,
     EnsureServices,
+    NudgeRoutes,
     Promote,
     PruneConfigs,
     RestorePrimary,
@@ -43,7 +44,7 @@ async def apply(effect: Effect, canary: Canary, ports: Ports) -> None:
     except WorkloadError as error:
         raise EffectFailed(Fault(ConditionType.REFERENCES_RESOLVED, type(error).__name__, str(error), retry=True)) from error
     except ApiError as error:
-        condition = ConditionType.ROUTING_READY if isinstance(effect, SetTraffic) else ConditionType.REFERENCES_RESOLVED
+        condition = ConditionType.ROUTING_READY if isinstance(effect, SetTraffic | NudgeRoutes) else ConditionType.REFERENCES_RESOLVED
         raise EffectFailed(Fault(condition, type(error).__name__, error.message, retry=True)) from error
 
 
@@ -64,6 +65,8 @@ async def _apply(effect: Effect, canary: Canary, ports: Ports) -> None:  # noqa:
             await workload.promote(canary, revision, checksums)
         case SetTraffic(traffic):
             await of_router(ports.provider, lambda: router.set_routes(canary, traffic))
+        case NudgeRoutes():
+            await of_router(ports.provider, lambda: router.nudge(canary))
         case ScaleTargetUp():
             await workload.scale_up(canary)
         case ScaleTargetToZero():

@@ -54,6 +54,11 @@ class SetTraffic:
 
 
 @dataclass(frozen=True, slots=True)
+class NudgeRoutes:
+    """Make a gateway look at the routes again: it may have taken them, and lost the write that says so. Once for each change of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class ScaleTargetUp:
     """Start the canary's pods (workloads:DEP-08)."""
 
@@ -76,6 +81,7 @@ Effect = (
     | RestorePrimary
     | Promote
     | SetTraffic
+    | NudgeRoutes
     | ScaleTargetUp
     | ScaleTargetToZero
     | PruneConfigs

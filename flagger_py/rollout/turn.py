@@ -9,7 +9,7 @@ from flagger_py.api.rollout_record import MESSAGE_LIMIT, DesiredRoutes, OutboxEn
 from flagger_py.api.status import CanaryStatus, Phase
 from flagger_py.rollout import conditions
 from flagger_py.rollout.decision import Decision
-from flagger_py.rollout.effects import Effect, EnsureApex, EnsureServices, RestorePrimary, ScaleTargetUp, SetTraffic
+from flagger_py.rollout.effects import Effect, EnsureApex, EnsureServices, NudgeRoutes, RestorePrimary, ScaleTargetUp, SetTraffic
 from flagger_py.rollout.identity import configs_digest, cookie_value, flagger_hash, run_id
 from flagger_py.rollout.notices import Notice, Severity
 from flagger_py.rollout.questions import Answer, Question, QuestionKey, QuestionKind
@@ -312,6 +312,25 @@ class Turn:
             self.retry = True
             return
         self.do(SetTraffic(Traffic(wanted, self.affinity), urgent=urgent))
+        self._follow_gateway()
+
+    def _follow_gateway(self) -> None:
+        """A gateway that has not taken over the routes for an interval is told of and asked to look again (routers:GW-15)."""
+        live, since = self.world.routes, self.record.unready_since.routes
+        if self.phase not in RUN_PHASES:
+            return
+        if isinstance(live, Routes):
+            self._note_unready("routes", None)
+        elif since is None:
+            if self.record.step_started_at is None:  # the step's clock was stopped for it: it is more than a moment
+                self._note_unready("routes", self.now)
+                self.wake(self.now + self.plan.interval)
+        elif self.now - since < self.plan.interval:
+            self.wake(since + self.plan.interval)
+        else:
+            text = f"Routing of {self.plan.canary_name} waits: {live.reason}"
+            self.tell(Severity.WARNING, text, f"gateway-late/{self.record.step}/{since.isoformat()}")
+            self.do(NudgeRoutes())
 
     def keep_services(self) -> None:
         """Repair the three Services where they differ."""

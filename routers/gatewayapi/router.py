@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from flagger_py.api.canary import Canary
 from flagger_py.api.capabilities import Capabilities, MatchKind
+from flagger_py.objects.patch import MergePatch, pinned
 from flagger_py.objects.resource import Manifest, Ref, Resource
 from flagger_py.rollout.traffic import Pending, Routes, Traffic, asked
 from flagger_py.routers.backends import Backends, service_of
@@ -17,6 +18,8 @@ from flagger_py.routers.ownership import draft, set_apex_metadata
 from flagger_py.routers.refusal import refusal
 
 GROUP = "gateway.networking.k8s.io"
+NUDGED = "flagger.app/nudged-generation"
+"""On a route: the generation for which its gateway was asked to look again."""
 _COMPARISONS = frozenset({MatchKind.EXACT, MatchKind.REGEX})
 
 
@@ -53,6 +56,15 @@ class GatewayApiRouter(ManifestRouter):
         routes = read_routes(canary, ref, route)
         obstacle = not_accepted(ref, route) if self.features.readiness_gate else ""
         return Pending(obstacle, asked(routes)) if obstacle else routes
+
+    async def nudge(self, canary: Canary) -> None:
+        """Note the generation on the route: gateways look again at any change, and it asks for no other traffic."""
+        ref = Backends.of(canary).route(self.route)
+        route = await self.objects.get(ref)
+        generation = str(route["metadata"].get("generation", "")) if route else ""
+        if route is None or (route["metadata"].get("annotations") or {}).get(NUDGED) == generation:
+            return
+        await self.objects.patch(ref, pinned(MergePatch({"metadata": {"annotations": {NUDGED: generation}}}), route))
 
     def render(self, canary: Canary, traffic: Traffic, live: Live) -> dict[Ref, Manifest]:
         ref = Backends.of(canary).route(self.route)

@@ -14,6 +14,7 @@ from flagger_py.rollout.effects import (
     Effect,
     EnsureApex,
     EnsureServices,
+    NudgeRoutes,
     Promote,
     PruneConfigs,
     RestorePrimary,
@@ -195,7 +196,7 @@ class Simulation:
             case ScaleTargetToZero():
                 assert self.target is not None
                 self.target = replace(self.target, replicas=0, available=0, generation=self.target.generation + 1)
-            case PruneConfigs() | Adopt():
+            case PruneConfigs() | Adopt() | NudgeRoutes():
                 pass
             case _:
                 assert_never(effect)

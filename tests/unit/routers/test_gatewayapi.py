@@ -175,3 +175,20 @@ def test_the_api_version_is_that_of_the_router() -> None:
         "spec": {},
     }
     assert router_of(PROVIDER).render(CANARY, weights(0), {ref: route})[ref]["apiVersion"] == "gateway.networking.k8s.io/v1"
+
+
+async def test_a_late_gateway_is_made_to_look_again_once_for_each_generation() -> None:
+    """routers:GW-15: it may have lost the write of its status. Nothing but an annotation changes, so the weights stay."""
+    objects = await route_at(20)
+    router = router_of(PROVIDER, objects)
+    before = await objects.get(ROUTE)
+    assert before
+    for _ in range(2):
+        await router.nudge(CANARY)
+    after = await objects.get(ROUTE)
+    assert after
+    assert after["spec"] == before["spec"]
+    assert after["metadata"]["annotations"]["flagger.app/nudged-generation"] == str(before["metadata"]["generation"])
+    assert int(after["metadata"]["resourceVersion"]) == int(before["metadata"]["resourceVersion"]) + 1
+    await router.set_routes(CANARY, weights(20))
+    assert await objects.get(ROUTE) == after
