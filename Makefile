@@ -3,7 +3,7 @@ PYTHON ?= python3
 PROVIDER ?= gatewayapi:v1
 BIN := .venv/bin
 
-.PHONY: demo local test check crash bench e2e
+.PHONY: demo local test check crash bench e2e bench-e2e
 demo: .venv/.ready ## a real rollout on the embedded cluster, real traffic through Envoy
 	$(BIN)/flagger-py demo --provider $(PROVIDER)
 
@@ -27,6 +27,9 @@ bench: .venv/.ready ## what it costs: requests, writes, memory, reaction, as cou
 
 e2e: .venv/.ready ## the real control plane, gateways and Prometheus; ONLY=contour,objects runs parts of it
 	$(BIN)/python -m tests.e2e --only "$(ONLY)"
+
+bench-e2e: .venv/.ready ## the same on a real API server; BENCH="--canaries 100,1000 --controller ..." is passed on
+	$(BIN)/python -m tests.e2e bench $(BENCH)
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -1,6 +1,7 @@
 """The end-to-end suite: builds what is missing, and runs each part in a network namespace of its own.
 
-`python -m tests.e2e [--only PART,…] [--jobs N]` runs the suite; `python -m tests.e2e exec COMMAND…` any command beside all servers.
+`python -m tests.e2e [--only PART,…] [--jobs N]` runs the suite, `python -m tests.e2e exec COMMAND…` any command beside all servers, and
+`python -m tests.e2e bench [ARGUMENTS…]` the benchmarks of `tests/bench` on the real API server.
 """
 
 import argparse
@@ -27,7 +28,10 @@ SIDE_BY_SIDE: Final = 3
 def main(arguments: Sequence[str]) -> int:
     try:
         if arguments[:1] == ["exec"]:
-            return asyncio.run(_execute(arguments[1:], _prepared()))
+            return asyncio.run(_execute(Servers.ALL, arguments[1:], _prepared() / "exec"))
+        if arguments[:1] == ["bench"]:
+            folder = _prepared() / "bench"
+            return asyncio.run(_execute(Servers.API_SERVER, _bench(folder, arguments[1:]), folder))
         options = _options(arguments)
         parts = chosen(options.only)
         if options.select:
@@ -62,9 +66,15 @@ def _prepared() -> Path:
     return folder
 
 
-async def _execute(command: Sequence[str], folder: Path) -> int:
-    process = await asyncio.create_subprocess_exec(*_inside(Servers.ALL, folder / "exec", command))
+async def _execute(servers: Servers, command: Sequence[str], folder: Path) -> int:
+    process = await asyncio.create_subprocess_exec(*_inside(servers, folder, command))
     return await process.wait()
+
+
+def _bench(folder: Path, arguments: Sequence[str]) -> list[str]:
+    """The benchmarks on the real API server; they bring stand-ins for everything else."""
+    server = ["--server", str(folder / "kubeconfig-admin"), "--audit-log", str(folder / "audit.log")]
+    return [sys.executable, "-m", "tests.bench", *server, *arguments]
 
 
 async def _suite(parts: Sequence[Part], folder: Path, jobs: int) -> int:

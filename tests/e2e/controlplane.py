@@ -66,10 +66,12 @@ class ControlPlane:
     def kubeconfig(self, user: str = "admin") -> Path:
         return self.folder / f"kubeconfig-{user}"
 
-    async def start(self) -> None:
+    async def start(self, *, managed: bool = True) -> None:
+        """Everything, or all but the controller manager."""
         await self.start_etcd()
         await self.start_api_server()
-        await self.controller_manager.start()
+        if managed:
+            await self.controller_manager.start()
 
     async def start_etcd(self) -> None:
         await self.etcd.start()
@@ -172,11 +174,11 @@ def kubeconfig(url: str, *, token: str, certificate: Path | None = None) -> dict
 
 
 @asynccontextmanager
-async def control_plane(binaries: Mapping[str, Path], folder: Path) -> AsyncIterator[ControlPlane]:
-    """A control plane that runs until the context is left."""
+async def control_plane(binaries: Mapping[str, Path], folder: Path, *, managed: bool = True) -> AsyncIterator[ControlPlane]:
+    """A control plane that runs until the context is left; `managed`: with its controller manager."""
     plane = await asyncio.to_thread(ControlPlane, binaries, folder)
     try:
-        await plane.start()
+        await plane.start(managed=managed)
         yield plane
     finally:
         await plane.stop()

@@ -31,8 +31,7 @@ async def _run(servers: Servers, folder: Path, command: list[str]) -> int:
     if servers is Servers.NONE:
         return await _execute(command, {"FLAGGER_PY_E2E_FOLDER": str(folder)})
     definitions = await asyncio.to_thread((folder.parent / DEFINITIONS).read_text)
-    whole, replicas = servers is not Servers.CONTROL_PLANE, int(servers is Servers.ALL)
-    async with stack(folder, definitions, whole=whole, replicas=replicas) as running:
+    async with stack(folder, definitions, servers) as running:
         code = await _execute(command, environment(running, folder))
         if servers is Servers.ALL:
             code = code or _check_rights(running)

@@ -15,6 +15,7 @@ class Servers(Enum):
     """What is started before the tests of a part."""
 
     NONE = "each test starts and breaks its own"
+    API_SERVER = "etcd, kube-apiserver and all definitions: nothing that acts by itself"
     CONTROL_PLANE = "etcd, kube-apiserver, kube-controller-manager, all definitions"
     GATEWAY = "all but the controller"
     ALL = "nodes, Contour, Envoy, Prometheus and the controller as a pod, too"

@@ -14,6 +14,7 @@ from tests.e2e.binaries import CONTROL_PLANE, build, cache_folder
 from tests.e2e.controlplane import ControlPlane, control_plane
 from tests.e2e.gateway import Gateway
 from tests.e2e.node import Nodes, image_of_the_controller, nodes
+from tests.e2e.parts import Servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +27,21 @@ class Stack:
 
 
 @asynccontextmanager
-async def stack(folder: Path, definitions: str, *, whole: bool = True, replicas: int = 1) -> AsyncIterator[Stack]:
-    """`whole`: with nodes, gateway and so many controllers (0: not even installed); else the control plane and the definitions alone."""
+async def stack(folder: Path, definitions: str, servers: Servers = Servers.ALL, *, replicas: int = 1) -> AsyncIterator[Stack]:
+    """These servers; `replicas` of the controller where it is one of them."""
     async with AsyncExitStack() as contexts:
-        plane = await contexts.enter_async_context(control_plane(build(CONTROL_PLANE), folder))
+        managed = servers is not Servers.API_SERVER
+        plane = await contexts.enter_async_context(control_plane(build(CONTROL_PLANE), folder, managed=managed))
         kubectl, kubeconfig = plane.binaries["kubectl"], plane.kubeconfig()
         await asyncio.to_thread(crds.install, kubectl, kubeconfig, definitions)
-        if not whole:
+        if servers in (Servers.API_SERVER, Servers.CONTROL_PLANE):
             yield Stack(plane)
             return
         image = await asyncio.to_thread(image_of_the_controller, cache_folder() / "image", Path(sys.prefix) / "bin" / "flagger")
         running = await contexts.enter_async_context(nodes(plane, {controller.IMAGE: image}))
         await asyncio.to_thread(crds.apply, kubectl, kubeconfig, gateway.OBJECTS)
         proxy = await contexts.enter_async_context(gateway.gateway(plane))
-        if replicas:
+        if servers is Servers.ALL:
             manifests = yaml.safe_dump_all(controller.manifests(kubectl, replicas=replicas))
             await asyncio.to_thread(crds.apply, kubectl, kubeconfig, manifests)
         yield Stack(plane, running, proxy)
