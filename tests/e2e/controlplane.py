@@ -26,6 +26,8 @@ USERS: Final[Mapping[str, tuple[str, str]]] = {
     "kube-controller-manager": ("system:kube-controller-manager", "system:masters"),
 }
 """Token users: name and group by kubeconfig."""
+NODE_GRACE: Final = "25s"
+"""After so long without a heartbeat (every 10 s) a node is taken for dead; Kubernetes has 50 s."""
 AUDIT_POLICY: Final = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -153,6 +155,7 @@ class ControlPlane:
             "service-account-private-key-file": self.folder / "pki" / "sa.key",
             "root-ca-file": self.certificate,
             "leader-elect": "false",
+            "node-monitor-grace-period": NODE_GRACE,
             "secure-port": 0,
         }
 

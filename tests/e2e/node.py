@@ -18,6 +18,7 @@ from flagger_py.local.node.node import NodeHeartbeat
 from flagger_py.local.node.runtime import DemoRuntime
 from flagger_py.objects.resource import SERVICE
 from tests.e2e.controlplane import ADDRESS, ControlPlane
+from tests.e2e.cuttable import CuttableTransport
 from tests.e2e.forwarder import Forwarder
 from tests.e2e.sandbox import SandboxNetwork, SandboxRuntime
 from tests.e2e.volumes import Volumes
@@ -33,8 +34,8 @@ class Nodes:
     """What tests may ask of them."""
 
     sandboxes: SandboxRuntime
-    tasks: dict[str, asyncio.Task[None]]
-    """Cancelling one is a part that is away."""
+    network: CuttableTransport
+    """Of the node that runs the apps."""
 
 
 @asynccontextmanager
@@ -43,25 +44,25 @@ async def nodes(plane: ControlPlane, images: dict[str, Sequence[str]]) -> AsyncI
     folder = plane.folder / "pods"
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     async with open_transport(str(plane.kubeconfig("node")), identity="node") as transport:
-        client = Client(transport, field_manager="node-agent")
-        async with Cluster(client) as cluster, asyncio.TaskGroup() as group:
-            api = TransportNodeApi(transport)
+        network, client = CuttableTransport(transport), Client(transport, field_manager="node-agent")
+        async with Cluster(client) as cluster, Cluster(Client(network, field_manager="node-agent")) as cut, asyncio.TaskGroup() as group:
             await cluster.ensure_watched(SERVICE)
             sandboxes = SandboxRuntime(folder, cluster, Volumes(client, transport), images)
-            apps = NodeAgent(cluster, api, DemoRuntime(), node=APPS, network=PodNetwork(APP_NETWORK))
-            processes = NodeAgent(cluster, api, sandboxes, node=PROCESSES, network=SandboxNetwork(), takes_pending=False)
+            processes = NodeAgent(
+                cluster, TransportNodeApi(transport), sandboxes, node=PROCESSES, network=SandboxNetwork(), takes_pending=False
+            )
             parts = {
-                "heartbeat of apps": NodeHeartbeat(cluster.objects(), APPS).run(),
+                "heartbeat of apps": NodeHeartbeat(cut.objects(), APPS).run(),
                 "heartbeat of processes": NodeHeartbeat(cluster.objects(), PROCESSES).run(),
-                "apps": apps.run(),
+                "apps": NodeAgent(cut, TransportNodeApi(network), DemoRuntime(), node=APPS, network=PodNetwork(APP_NETWORK)).run(),
                 "processes": processes.run(),
                 "services": Forwarder(cluster, except_for=ADDRESS).run(),
             }
-            tasks = {name: group.create_task(part, name=name) for name, part in parts.items()}
+            tasks = [group.create_task(part, name=name) for name, part in parts.items()]
             try:
-                yield Nodes(sandboxes, tasks)
+                yield Nodes(sandboxes, network)
             finally:
-                for task in tasks.values():
+                for task in tasks:
                     task.cancel()
 
 

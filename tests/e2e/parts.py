@@ -40,6 +40,7 @@ class Part:
 
 
 PARTS: Final = (
+    Part("takeover", "what Flagger left, with real pods", (f"{TESTS}/test_takeover.py",), Servers.GATEWAY),
     Part("flagger-role", "under the ClusterRole that Flagger ships", (f"{TESTS}/test_flagger_role.py",), Servers.GATEWAY),
     Part("rights", "controllers that lack a right", (f"{TESTS}/test_rights.py",), Servers.GATEWAY),
     Part("scenarios", "strategies, gates and faults through Contour and Envoy", (f"{TESTS}/test_scenarios.py",), Servers.ALL, workers=4),
