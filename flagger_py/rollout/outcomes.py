@@ -88,7 +88,7 @@ def _stay_on_canary(turn: Turn, reason: str) -> None:
         restart(turn)  # it may be the repair (engine:HAZ-12)
         return
     turn.route()
-    if turn.record.serving_canary:
+    if turn.record.serving_canary and turn.world.routes == turn.desired:
         _fail(turn, "the canary goes on serving, the primary is not ready")
 
 

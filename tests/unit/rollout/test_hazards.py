@@ -239,6 +239,22 @@ def test_a_revision_that_fails_while_the_canary_serves_is_not_called_promoted_wh
     assert simulation.target.replicas == 0
 
 
+def test_a_run_ends_with_the_canary_serving_only_when_it_is_seen_to_serve() -> None:
+    """engine:HAZ-19: somebody has sent the traffic to the broken primary by hand. Found by the exhaustive search."""
+    simulation = promotion_failed()
+    simulation.release(THREE)
+    simulation.settle()
+    simulation.answer = saying(analysis=False)
+    simulation.plan = replace(simulation.plan, threshold=1)
+    simulation.now += simulation.plan.interval
+    simulation.watched_step()
+    simulation.routes = ALL_PRIMARY
+    simulation.watched_step()
+    assert simulation.phase() is Phase.PROGRESSING
+    simulation.settle()
+    assert (simulation.phase(), simulation.routes) == (Phase.FAILED, ALL_CANARY)
+
+
 def test_a_primary_that_recovers_while_the_canary_drains_gets_its_traffic_back() -> None:
     """engine:HAZ-19: Finalising does not wait for ever for traffic that was sent to the canary meanwhile."""
     simulation = promoting(Ready())
