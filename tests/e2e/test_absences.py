@@ -42,10 +42,10 @@ async def test_the_gateway_controller_is_away(run_folder: Path) -> None:
         assert (await running.look())["phase"] == "Progressing"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_the_node_of_the_apps_is_cut_off(run_folder: Path) -> None:
     """Kubernetes takes its pods for unready: no weight is given to them until the node is back."""
-    slow = replace(sample(), interval="20s", max_weight=20, threshold=5)
+    slow = replace(sample(), interval="20s", max_weight=40, threshold=5)
     async with world(run_folder, "node", replicas=1) as cluster, app(cluster.client, slow, rate=20) as running:
         assert cluster.stack.nodes is not None
         await running.release("2")
@@ -59,7 +59,7 @@ async def test_the_node_of_the_apps_is_cut_off(run_folder: Path) -> None:
         assert (status["phase"], status["canaryWeight"]) == ("Progressing", before), status
         assert any("not ready" in message for message in await running.events())
         cluster.stack.nodes.network.is_cut = False
-        await running.until_phase("Succeeded", seconds=150)
+        await running.until_phase("Succeeded", seconds=180)
         assert await running.image(f"{APP}-primary") == "2"
 
 
