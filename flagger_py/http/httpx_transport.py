@@ -114,6 +114,9 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         is_checked = not proxy or proxy == self._proxies.explicit
         return httpcore.AsyncConnectionPool(
             ssl_context=self._context,
+            # No limit: one that hangs must not delay the others, and httpcore loses a place in the pool for each request that is
+            # cancelled between being given a connection and using it.
+            max_connections=None,
             keepalive_expiry=KEEP_ALIVE_SECONDS,
             proxy=_proxy(proxy) if proxy else None,
             network_backend=CheckedBackend(self._rules) if is_checked else None,

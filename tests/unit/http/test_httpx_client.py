@@ -207,6 +207,23 @@ async def test_the_time_out_covers_the_whole_exchange() -> None:
             await send(get(server.url(), timeout=0.05))
 
 
+async def test_requests_that_hang_delay_no_others() -> None:
+    """design §3: a slow provider, or a hook of five minutes, delays only its own Canaries."""
+
+    async def handler(seen: Seen) -> Reply:
+        if seen.target == "/slow":
+            await asyncio.sleep(60)
+        return Reply()
+
+    async with serve(handler) as server, HttpxClient() as client, asyncio.TaskGroup() as group:
+        hanging = [group.create_task(client.send(get(server.url("/slow"), timeout=60))) for _ in range(50)]
+        while len(server.seen) < len(hanging):  # noqa: ASYNC110 (the test has a limit)
+            await asyncio.sleep(0.01)
+        assert (await client.send(get(server.url(), timeout=5))).status == 200
+        for task in hanging:
+            task.cancel()
+
+
 async def test_a_refused_connection_names_the_host_and_nothing_else_of_the_url() -> None:
     async with serve(echo) as server:
         url = server.url("/path?token=secret", host="me:secret@127.0.0.1")
