@@ -244,8 +244,8 @@ def test_a_run_ends_with_the_canary_serving_only_when_it_is_seen_to_serve() -> N
     simulation = promotion_failed()
     simulation.release(THREE)
     simulation.settle()
-    simulation.answer = saying(analysis=False)
-    simulation.plan = replace(simulation.plan, threshold=1)
+    simulation.answer = saying(rollback=True)
+    simulation.plan = replace(simulation.plan, hooks=frozenset({QuestionKind.ROLLBACK}))
     simulation.now += simulation.plan.interval
     simulation.watched_step()
     simulation.routes = ALL_PRIMARY
