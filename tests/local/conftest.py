@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.local.stage import Stages, scenery_of
+from tests.local.stage import Stages, place_of
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Local tests first, so that a second process has all others meanwhile; those of one stage in a row: its loop stands still else."""
     places: dict[object, int] = {}
     for item in items:
-        places.setdefault(scenery_of(item), len(places))
-    items.sort(key=lambda item: (item.get_closest_marker("local") is None, scenery_of(item) is None, places[scenery_of(item)]))
+        places.setdefault(place_of(item), len(places))
+    items.sort(key=lambda item: (item.get_closest_marker("local") is None, place_of(item) is None, places[place_of(item)]))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -16,7 +16,7 @@ from flagger_py.cli.local import ACCOUNT, controller_account
 from flagger_py.local.cluster import LocalCluster, LocalSettings, local_cluster
 from flagger_py.local.demo.controller import ControllerCommand, ControllerProcess, controller_process
 from flagger_py.local.samples import APP, Applied, Sample, new_version, objects
-from flagger_py.local.traffic import LoadGenerator, TrafficSettings
+from flagger_py.local.traffic import UNKNOWN, LoadGenerator, TrafficSettings
 from flagger_py.objects.errors import NotFound
 from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import CANARY, DEPLOYMENT, EVENT, Manifest, Ref, Resource
@@ -25,7 +25,9 @@ from tests.local.weights import WeightLog
 LIMIT = 60.0
 """Seconds that anything may take; reached only where something is broken."""
 POLL = 0.05
-STEPS = {"step_weight": 25, "max_weight": 50, "threshold": 4}
+PATIENT = 20
+"""A threshold of failed checks that a good version does not reach, even where a busy machine counts its requests late."""
+STEPS = {"step_weight": 25, "max_weight": 50, "threshold": PATIENT}
 SERVED_IN_A_ROW = 20
 """Requests, each on a connection of its own, that Envoy gives to any of its threads."""
 
@@ -64,22 +66,31 @@ class Site:
     restart: asyncio.Event = field(default_factory=asyncio.Event)
     unrouted: int = 0
     """Requests that were sent to find out whether a new route is served, when it was not yet."""
+    apps: list["App"] = field(default_factory=list)
 
     def kill_controller(self) -> None:
         """SIGKILL, and a new one at once."""
         self.restart.set()
 
     async def assert_no_gateway_failure(self) -> None:
-        """Of all requests to all apps so far, Envoy brought each to a pod and back."""
-        flags = await self.cluster.flags()
-        unexplained = Counter(flags.failures()) - Counter(NR=self.unrouted)
-        assert not unexplained, f"Envoy failed requests, by response flag: {dict(unexplained)} of {flags.requests}"
+        """Of all requests to all apps so far, Envoy brought each to a pod and back, but for those that a play has excused."""
+        end = asyncio.get_running_loop().time() + LIMIT
+        while unexplained := (await self._failures()) - self._excused():  # a request is counted there before it is here
+            assert asyncio.get_running_loop().time() < end, f"Envoy failed requests, by response flag: {dict(unexplained)}"
+            await asyncio.sleep(POLL)
+
+    async def _failures(self) -> Counter[str]:
+        return Counter((await self.cluster.flags()).failures())
+
+    def _excused(self) -> Counter[str]:
+        without_pods = sum(app.load.tally.totals[UNKNOWN, 503] for app in self.apps if app.may_be_without_pods)
+        return Counter(NR=self.unrouted, UH=without_pods)
 
     @asynccontextmanager
-    async def app(self, namespace: str, provider: str = "gatewayapi:v1", *, rate: float = 30, **sample: Any) -> AsyncIterator["App"]:
+    async def app(self, namespace: str, provider: str = "gatewayapi:v1", *, rate: float = 25, **sample: Any) -> AsyncIterator["App"]:
         """The sample app in a namespace of its own, initialised, with its load running.
 
-        Its steps are 25 and 50 %. The threshold leaves room for checks that find too few answers yet, as on a busy machine.
+        Its steps are 25 and 50 %.
         """
         settings: dict[str, Any] = {"interval": "2s", "replicas": 1, "host": f"{namespace}.example.com", **STEPS, **sample}
         app = App(self, Sample(provider, self.cluster.prometheus_url, namespace, **settings))
@@ -87,6 +98,7 @@ class Site:
         await app.until_phase("Initialized")
         await app.until_served()
         async with app.under_load(rate):
+            self.apps.append(app)
             yield app
 
 
@@ -97,6 +109,8 @@ class App:
         self.site = site
         self.sample = sample
         self.weights = WeightLog(sample.provider, self._route, self.primary_version)
+        self.may_be_without_pods = False
+        """Its canary's pods may go before its weight, because that is what is tried."""
         self._load: LoadGenerator | None = None
 
     @property
@@ -205,15 +219,23 @@ class App:
     def assert_only_failures_of(self, *versions: str) -> None:
         """Every request was answered by a pod, and those of all other versions well."""
         tally = self.load.tally
+        excused = {(UNKNOWN, 503)} if self.may_be_without_pods else set()
         assert not tally.dropped, f"{self.sample.namespace}: {tally.dropped} requests could not be sent"
-        bad = {key: count for key, count in tally.totals.items() if key[1] != 200 and key[0] not in versions}
+        bad = {key: count for key, count in tally.totals.items() if key[1] != 200 and key[0] not in versions and key not in excused}
         assert not bad, f"{self.sample.namespace}: failed requests by version and status: {bad}, {dict(tally.errors)}; {self._when()}"
+
+    def assert_failed_for_less_than(self, *, seconds: float) -> None:
+        """From the first request that failed to the last."""
+        failed = self._failed()
+        assert not failed or failed[-1] - failed[0] < seconds, self._when()
+
+    def _failed(self) -> list[float]:
+        return [answer.at for answer in self.load.tally.window(120).answers if answer.status != 200]
 
     def _when(self) -> str:
         """When requests failed, for whoever reads the controller's log beside it."""
         offset = time.time() - asyncio.get_running_loop().time()
-        failed = [offset + answer.at for answer in self.load.tally.window(120).answers if answer.status != 200]
-        return ", ".join(f"{datetime.fromtimestamp(at, UTC):%H:%M:%S.%f}"[:-3] for at in failed[:20])
+        return ", ".join(f"{datetime.fromtimestamp(offset + at, UTC):%H:%M:%S.%f}"[:-3] for at in self._failed()[:20])
 
     async def _route(self, resource: Resource) -> Manifest | None:
         try:
@@ -234,7 +256,7 @@ def _patient(applied: list[Applied]) -> list[Applied]:
 
 @asynccontextmanager
 async def site(folder: Path, **flags: str) -> AsyncIterator[Site]:
-    """A cluster whose controller takes steps of 2 s and more; `flags` are further ones of the controller."""
+    """A cluster with a controller that allows short intervals; `flags` are further ones of it."""
     settings = LocalSettings(folder, manifests=tuple(controller_account()))
     async with local_cluster(settings) as cluster:
         command = ControllerCommand(

@@ -23,7 +23,7 @@ TEST_LIMIT: Final = 150
 
 
 def on_stage(scenery: Scenery) -> Callable[[Play], Callable[..., Awaitable[None]]]:
-    """Make a test of a play: all plays with the same scenery are played at once on one site, and each test waits for its own."""
+    """Make a test of a play: all plays of a file with the same scenery run at once on one site, and each test waits for its own."""
 
     def decorate(play: Play) -> Callable[..., Awaitable[None]]:
         async def test(stages: "Stages", request: pytest.FixtureRequest, **_: Any) -> None:
@@ -43,10 +43,14 @@ def on_stage(scenery: Scenery) -> Callable[[Play], Callable[..., Awaitable[None]
     return decorate
 
 
-def scenery_of(item: pytest.Item) -> Scenery | None:
+Place = tuple[Path, Scenery]
+"""A file's use of a scenery: one stage."""
+
+
+def place_of(item: pytest.Item) -> Place | None:
     """Where this test is played; `None` for an ordinary one."""
-    found: Scenery | None = getattr(getattr(item, "obj", None), SCENERY, None)
-    return found
+    scenery: Scenery | None = getattr(getattr(item, "obj", None), SCENERY, None)
+    return (item.path, scenery) if scenery else None
 
 
 class Stages:
@@ -55,16 +59,16 @@ class Stages:
     def __init__(self, items: list[pytest.Item], folder: Callable[[], Path]) -> None:
         self._items = items
         self._folder = folder
-        self._stages: dict[Scenery, Stage] = {}
+        self._stages: dict[Place, Stage] = {}
 
     async def outcome(self, item: pytest.Item) -> None:
         """Return once this test's play has ended well; raises what it raised."""
-        scenery = scenery_of(item)
-        assert scenery is not None
-        if scenery not in self._stages:
-            plays = {other.nodeid: _bound(other) for other in self._items if scenery_of(other) is scenery}
-            self._stages[scenery] = Stage(scenery(self._folder()), plays)
-        await self._stages[scenery].outcome(item.nodeid)
+        place = place_of(item)
+        assert place is not None
+        if place not in self._stages:
+            plays = {other.nodeid: _bound(other) for other in self._items if place_of(other) == place}
+            self._stages[place] = Stage(place[1](self._folder()), plays)
+        await self._stages[place].outcome(item.nodeid)
 
     async def close(self) -> None:
         for stage in self._stages.values():

@@ -14,7 +14,7 @@ from aiohttp import web
 from flagger_py.local.envoy.translation import HTTP_ROUTE
 from flagger_py.local.samples import APP, deployment
 from flagger_py.objects.resource import CANARY, DEPLOYMENT, Ref
-from tests.local.site import App, Site, site
+from tests.local.site import PATIENT, App, Site, site
 from tests.local.stage import on_stage
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -74,14 +74,16 @@ async def test_a_route_edited_by_hand_is_put_back_and_told(site: Site) -> None:
 
 @on_stage(site)
 async def test_a_target_deleted_in_the_middle_gives_all_traffic_to_the_primary(site: Site) -> None:
-    """engine:HAZ-25: its pods drain while the weight goes back, so that nobody notices; what is created in its place is rolled out."""
+    """engine:HAZ-25: within a second of the pods' end nobody is sent there any more; what is created in its place is rolled out."""
     async with site.app("deleted") as app:
+        app.may_be_without_pods = True
         await app.release("2")
         await app.until_weight(25)
         await site.cluster.client.delete(Ref(DEPLOYMENT, app.sample.namespace, APP))
         await app.until_told("Warning", "deleted", "Deployment", "does not exist")
         await app.until_phase("Failed")
-        assert app.weights.latest == 0
+        await app.until_weight(0)
+        app.assert_failed_for_less_than(seconds=2)
         await app.until_told("Warning", "spec.targetRef: Deployment deleted/web does not exist")
         await site.cluster.client.create(DEPLOYMENT, deployment(app.sample, "3"))
         await app.until_phase("Progressing")
@@ -108,6 +110,7 @@ async def test_pods_that_are_not_ready_get_no_traffic(site: Site, fault: str) ->
         await app.until_told("Warning", f"Rolling back web.unready-{fault}", "not ready", "progressDeadlineSeconds")
         assert set(app.answers()) == {"1"}
         app.assert_only_failures_of()
+        await app.patch(CANARY, APP, {"spec": {"progressDeadlineSeconds": 60}})
         await app.release("3")
         await app.until_phase("Progressing")
         await promoted(app, "3")
@@ -118,14 +121,14 @@ async def test_pods_that_are_not_ready_get_no_traffic(site: Site, fault: str) ->
 async def test_a_prometheus_that_does_not_answer_holds_the_rollout_and_rolls_it_back(site: Site, fault: str, said: str) -> None:
     """metrics:EVAL: what is wrong with it is told; back before the threshold, the same rollout is promoted, else the next one is."""
     handlers: dict[str, Handler] = {"slow": never, "html": html}
-    async with site.app(f"prometheus-{fault}", "istio") as app, answering(handlers.get(fault, html)) as url:
+    async with site.app(f"prometheus-{fault}", "istio", threshold=2) as app, answering(handlers.get(fault, html)) as url:
         address = url if fault in handlers else "http://127.0.0.1:9"
         await app.patch(CANARY, APP, {"spec": {"metricsServer": address}})
         await app.release("2")
         told = await app.until_told("Warning", "Halt web", "request-success-rate", address.removeprefix("http://"))
         assert said in told, told
         assert await app.until_phase("Succeeded", "Failed") == "Failed"
-        await app.patch(CANARY, APP, {"spec": {"metricsServer": site.cluster.prometheus_url}})
+        await app.patch(CANARY, APP, {"spec": {"metricsServer": site.cluster.prometheus_url, "analysis": {"threshold": PATIENT}}})
         await app.release("3")
         await app.until_phase("Progressing")
         await promoted(app, "3")
