@@ -119,7 +119,7 @@ async def _play(story: Story, load: LoadGenerator, group: asyncio.TaskGroup) -> 
 
 @contextmanager
 def _shown(console: Console, provider: str, *, live: bool) -> Iterator[Show]:
-    title = f"flagger-py demo: {provider}"
+    title = f"demo of flagger-py with {provider}"
     if not live:
         console.print(title, markup=False)
         yield Lines(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
