@@ -16,13 +16,20 @@ async def fetch_json(http: HttpClient, request: HttpRequest, provider: str) -> A
     try:
         response = await http.send(request)
     except HttpError as error:
-        raise _kind(error)(f"{provider}: {error}") from error
+        raise _kind(error)(f"{provider}: {_without_host(str(error), provider)}") from error
     if response.status >= 400:
-        raise _status_kind(response.status)(f"{provider}: HTTP {response.status} {response.reason}: {_excerpt(response)}")
+        said = ": ".join(part for part in (f"HTTP {response.status} {response.reason}".rstrip(), _excerpt(response)) if part)
+        raise _status_kind(response.status)(f"{provider}: {said}")
     try:
         return orjson.loads(response.body)
     except orjson.JSONDecodeError as error:
         raise Unavailable(f"{provider}: the answer is no JSON but {_content_type(response)}: {_excerpt(response)}") from error
+
+
+def _without_host(text: str, provider: str) -> str:
+    """An HTTP error begins with the host, which mostly stands in the provider's name already."""
+    host, _, reason = text.partition(": ")
+    return reason if reason and provider.endswith(f" {host}") else text
 
 
 def _kind(error: HttpError) -> type[MetricError]:

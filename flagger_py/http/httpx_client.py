@@ -177,7 +177,11 @@ def _causes(error: BaseException | None) -> list[BaseException]:
 def _system_reason(error: Exception) -> str:
     """What the operating system says (`connection refused`): it never holds anything of the request."""
     system = next((cause for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror), None)
-    return f" ({system.strerror})" if system else ""
+    if system is None:
+        return ""
+    # asyncio puts a text of its own in place of the system's for a refused connection
+    number = 0 if system.errno is None or isinstance(system, ssl.SSLError) else system.errno
+    return f" ({os.strerror(number) if number > 0 else system.strerror})"
 
 
 async def _body(response: httpx.Response) -> bytes:

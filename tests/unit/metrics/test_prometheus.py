@@ -41,6 +41,21 @@ async def ask(http: FakeHttp, query: str = "up", config: ProviderConfig | None =
 
 
 @pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (Unreachable("prometheus:9090: no answer within 5 s"), "prometheus at prometheus:9090: no answer within 5 s"),
+        (Unreachable("proxy:3128: no connection"), "prometheus at prometheus:9090: proxy:3128: no connection"),
+        (HttpResponse(503, "Service Unavailable", {}, b""), "prometheus at prometheus:9090: HTTP 503 Service Unavailable"),
+        (HttpResponse(502, "", {}, b"<p>bad\n gateway</p>"), "prometheus at prometheus:9090: HTTP 502: <p>bad gateway</p>"),
+    ],
+)
+async def test_what_went_wrong_is_said_once(given: HttpResponse | HttpError, message: str) -> None:
+    with pytest.raises(Unavailable) as failed:
+        await ask(FakeHttp(given))
+    assert str(failed.value) == message
+
+
+@pytest.mark.parametrize(
     ("address", "url"),
     [
         ("http://prometheus:9090", "http://prometheus:9090/api/v1/query?query=up"),
