@@ -72,6 +72,17 @@ class App:
 
         await until(was_checked, seconds=seconds)
 
+    async def until_weight_is_live(self, *, seconds: float = 60) -> None:
+        """Wait until a weight has just become live: an interval passes before the next write."""
+        before = await self.look()
+
+        async def has_started() -> bool:
+            status = await self.look()
+            started = status.get("rollout", {}).get("stepStartedAt")
+            return bool(started and status["canaryWeight"] and started != before.get("rollout", {}).get("stepStartedAt"))
+
+        await until(has_started, seconds=seconds)
+
     async def until_failed_check(self, *, seconds: float = 60) -> None:
         """Wait until the Canary has counted a failed check."""
 

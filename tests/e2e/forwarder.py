@@ -81,6 +81,8 @@ class Forwarder:
                 upstream = await self._connect(frontend)
                 if upstream is not None:
                     await _copy_both_ways((reader, writer), upstream)
+            except asyncio.CancelledError:
+                return  # the end of the run; the stream's own callback would log it as an error
             finally:
                 writer.close()
 

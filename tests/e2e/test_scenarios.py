@@ -13,6 +13,7 @@ from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import CANARY, CONFIG_MAP, DEPLOYMENT, Manifest, Ref
 from tests.e2e.app import PROMETHEUS, Change, app, load, settings
 from tests.e2e.hooks import hooks
+from tests.e2e.waiting import until
 
 pytestmark = pytest.mark.timeout(150)
 INSIDER: Mapping[str, str] = {"x-canary": "insider"}
@@ -44,12 +45,15 @@ async def test_a_header_leads_to_the_new_version_and_nothing_else_does(client: C
     async with app(client, chosen, adapt=iterations(3, match=MATCH)) as running, load(_insiders(chosen)) as insiders:
         await running.release("2")
         await running.until_phase("Progressing")
-        await asyncio.sleep(5)
-        assert set(insiders.tally.window(2).versions()) == {"2"}
+        await until(lambda: _meet_only(insiders, "2"), seconds=20)
         assert set(running.load.tally.window(2).versions()) == {"1"}
         await running.until_phase("Succeeded")
         assert await running.image(f"{APP}-primary") == "2"
         running.check_no_failures()
+
+
+async def _meet_only(generator: LoadGenerator, version: str) -> bool:
+    return set(generator.tally.window(1).versions()) == {version}
 
 
 def _insiders(chosen: Sample) -> LoadGenerator:

@@ -90,6 +90,7 @@ async def in_the_middle(folder: Path, name: str) -> AsyncIterator[tuple[World, A
     async with world(folder, name, replicas=1) as cluster, app(cluster.client, patient, rate=20) as running:
         await running.release("2")
         await running.until_first_check()
+        await running.until_weight_is_live()
         yield cluster, running
         await running.until_phase("Succeeded")
         assert await running.image(f"{APP}-primary") == "2"
