@@ -221,7 +221,7 @@ NO_VALUES = "Halt podinfo.prod advancement no values found for istio metric requ
             Unreachable("prometheus:9090: no connection"),
             CheckOutcome.UNREACHABLE,
             "Halt podinfo.prod advancement metric request-success-rate cannot be checked: the provider gave no usable answer: "
-            "prometheus at prometheus:9090: prometheus:9090: no connection",
+            "prometheus at prometheus:9090: no connection",
             id="an unreachable server",
         ),
     ],
