@@ -87,14 +87,23 @@ class Site:
         return Counter(NR=self.unrouted, UH=without_pods)
 
     @asynccontextmanager
-    async def app(self, namespace: str, provider: str = "gatewayapi:v1", *, rate: float = 25, **sample: Any) -> AsyncIterator["App"]:
+    async def app(
+        self,
+        namespace: str,
+        provider: str = "gatewayapi:v1",
+        *,
+        rate: float = 25,
+        path: str = "/",
+        spec: Manifest | None = None,
+        **sample: Any,
+    ) -> AsyncIterator["App"]:
         """The sample app in a namespace of its own, initialised, with its load running.
 
-        Its steps are 25 and 50 %.
+        Its steps are 25 and 50 %. `spec` replaces fields of the Canary's spec; `path` is where its route serves it.
         """
         settings: dict[str, Any] = {"interval": "2s", "replicas": 1, "host": f"{namespace}.example.com", **STEPS, **sample}
-        app = App(self, Sample(provider, self.cluster.prometheus_url, namespace, **settings))
-        await self.cluster.apply(_patient(objects(app.sample)))
+        app = App(self, Sample(provider, self.cluster.prometheus_url, namespace, **settings), path)
+        await self.cluster.apply(_adapted(objects(app.sample), spec or {}))
         await app.until_phase("Initialized")
         await app.until_served()
         async with app.under_load(rate):
@@ -105,10 +114,11 @@ class Site:
 class App:
     """An app with its Canary, the answers it gives and the weights it is given."""
 
-    def __init__(self, site: Site, sample: Sample) -> None:
+    def __init__(self, site: Site, sample: Sample, path: str = "/") -> None:
         self.site = site
         self.sample = sample
         self.weights = WeightLog(sample.provider, self._route, self.primary_version)
+        self.path = path
         self.may_be_without_pods = False
         """Its canary's pods may go before its weight, because that is what is tried."""
         self._load: LoadGenerator | None = None
@@ -132,7 +142,7 @@ class App:
                 following.cancel()
 
     async def url(self) -> str:
-        return f"http://{await self.site.cluster.address()}/"
+        return f"http://{await self.site.cluster.address()}{self.path}"
 
     async def until_served(self) -> None:
         """Wait until all of Envoy's threads have the route: each takes it when it comes to it, with a status or without one."""
@@ -244,10 +254,11 @@ class App:
             return None
 
 
-def _patient(applied: list[Applied]) -> list[Applied]:
-    """With bounds of latency that a busy machine keeps too: its slowness is not the new version's."""
+def _adapted(applied: list[Applied], spec: Manifest) -> list[Applied]:
+    """With these fields of the Canary's spec, and bounds of latency that a busy machine keeps too: its slowness is not the version's."""
     for resource, manifest in applied:
         if resource == CANARY:
+            manifest["spec"] |= spec
             for metric in manifest["spec"]["analysis"]["metrics"]:
                 if "max" in metric["thresholdRange"]:
                     metric["thresholdRange"]["max"] *= 20
@@ -255,8 +266,8 @@ def _patient(applied: list[Applied]) -> list[Applied]:
 
 
 @asynccontextmanager
-async def site(folder: Path, **flags: str) -> AsyncIterator[Site]:
-    """A cluster with a controller that allows short intervals; `flags` are further ones of it."""
+async def site(folder: Path, flags: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None) -> AsyncIterator[Site]:
+    """A cluster with a controller that allows short intervals; `flags` and `environment` are further ones of it."""
     settings = LocalSettings(folder, manifests=tuple(controller_account()))
     async with local_cluster(settings) as cluster:
         command = ControllerCommand(
@@ -269,8 +280,9 @@ async def site(folder: Path, **flags: str) -> AsyncIterator[Site]:
                 "log-format": "json",
                 "log-level": "info",
                 "leader-election-namespace": ACCOUNT.namespace,
-                **flags,
+                **(flags or {}),
             },
+            environment or {},
         )
         controllers = Controllers(command)
         found = Site(cluster, controllers)

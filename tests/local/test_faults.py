@@ -4,8 +4,6 @@ What needs no sockets is in `tests/unit/controller/test_*_in_memory.py`, on virt
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -14,25 +12,9 @@ from aiohttp import web
 from flagger_py.local.envoy.translation import HTTP_ROUTE
 from flagger_py.local.samples import APP, deployment
 from flagger_py.objects.resource import CANARY, DEPLOYMENT, Ref
+from tests.local.answering import Handler, answering
 from tests.local.site import PATIENT, App, Site, site
 from tests.local.stage import on_stage
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@asynccontextmanager
-async def answering(handler: Handler) -> AsyncIterator[str]:
-    """A server on loopback whose every path is answered by this; its URL."""
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
-        yield f"http://{host}:{port}"
-    finally:
-        await runner.cleanup()
 
 
 async def html(_: web.Request) -> web.StreamResponse:

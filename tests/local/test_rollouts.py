@@ -14,7 +14,7 @@ STEPS = [10, 30, 50]
 RATE = 50.0
 
 
-@pytest.mark.parametrize("provider", ["gatewayapi:v1", "istio", "contour"])
+@pytest.mark.parametrize("provider", ["gatewayapi:v1", "gatewayapi:v1beta1", "istio", "contour"])
 @on_stage(site)
 async def test_a_good_version_is_promoted_and_a_bad_one_is_rolled_back(site: Site, provider: str) -> None:
     """engine:WGT-01, routers:GW-12, IST-17, CON-01: at each step the answers fit the weight; no request fails but the bad version's."""

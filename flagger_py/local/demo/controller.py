@@ -1,10 +1,11 @@
 """The controller as a process of its own, as in a pod: it cannot tell the embedded cluster from another."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,8 @@ class ControllerCommand:
     kubeconfig: Path
     log: Path
     flags: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables besides those of this process."""
 
     def arguments(self) -> list[str]:
         flags = {"kubeconfig": str(self.kubeconfig), **self.flags}
@@ -65,7 +68,10 @@ class ControllerProcess:
 async def controller_process(command: ControllerCommand) -> AsyncIterator[ControllerProcess]:
     """Start it, with its log in a file; it is stopped when the context is left."""
     with await asyncio.to_thread(command.log.open, "ab") as log:
-        process = await asyncio.create_subprocess_exec(*command.arguments(), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log)
+        environment = {**os.environ, **command.environment}
+        process = await asyncio.create_subprocess_exec(
+            *command.arguments(), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+        )
     running = ControllerProcess(command, process)
     try:
         yield running
