@@ -12,6 +12,7 @@ from flagger_py.api.schema import Schema
 
 RECORD_VERSION = 1
 MESSAGE_LIMIT = 256
+RESULT_LIMIT = 56
 OUTBOX_LIMIT = 16
 OUTBOX_BYTES = 2560
 """As JSON, so that a full status stays below 8 KiB (design §5) whatever the messages say."""
@@ -76,6 +77,7 @@ class Command(CompactModel):
     id: Annotated[str, Schema(required=True)]
     verb: Annotated[str, Schema(required=True)]
     result: Annotated[str, Schema(required=True)]
+    """`done`, or `refused: ` and why; at most `RESULT_LIMIT` characters, the event has the whole reason."""
     at: Moment
 
 
@@ -85,6 +87,14 @@ class Outcome(CompactModel):
     result: Annotated[str, Schema(required=True)]
     reason: Annotated[str, Schema(required=True)]
     at: Moment
+
+
+class Deletion(CompactModel):
+    """How far it has come to put back what was there before: the Canary is being deleted."""
+
+    stage: Annotated[str, Schema(required=True)]
+    """What is waited for: `target`, `apex`, `routes` or `drain`."""
+    since: Moment
 
 
 class OutboxEntry(CompactModel):
@@ -144,7 +154,10 @@ class RolloutRecord(CompactModel):
     unready_since: UnreadySince = UnreadySince()
     checks: Annotated[tuple[Check, ...], Schema(max_items=50)] = ()
     command: Command | None = None
+    paused_since: Time | None = None
+    """A person has paused the run: it holds its next step as a closed gate does."""
     outcome: Outcome | None = None
+    deletion: Deletion | None = None
     outbox: Annotated[tuple[OutboxEntry, ...], Schema(max_items=OUTBOX_LIMIT)] = ()
     outbox_overflow: Int32 = 0
     """How many notifications were given up unsent because the outbox was full."""

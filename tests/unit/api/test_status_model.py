@@ -6,8 +6,10 @@ import orjson
 import pytest
 
 from flagger_py.api.rollout_record import (
+    RESULT_LIMIT,
     Check,
     CheckOutcome,
+    Command,
     DesiredRoutes,
     Gate,
     OutboxEntry,
@@ -37,6 +39,8 @@ def full_record() -> RolloutRecord:
         pre_rollout=True,
         gate=Gate(type="confirm-promotion", name="ask the owner", step=3, since=NOW),
         unready_since=UnreadySince(canary=NOW),
+        command=Command(id="d5326d51-55d2-42be-8145-3d033ed9c69d", verb="pause", result="x" * RESULT_LIMIT, at=NOW),
+        paused_since=NOW,
         checks=tuple(
             Check(
                 name=f"metric-{i}",
