@@ -60,6 +60,18 @@ class Backends:
             case _:
                 return False
 
+    def led_to_apex(self, value: Any) -> Any:
+        """A part of a manifest with the apex Service in the place of primary and canary, wherever one of them is named."""
+        match value:
+            case str():
+                return self.apex if value in (self.primary, self.canary) else value
+            case Mapping():
+                return {key: self.led_to_apex(item) for key, item in value.items()}
+            case list():
+                return [self.led_to_apex(item) for item in value]
+            case _:
+                return value
+
 
 def percentages(ref: Ref, path: str, primary: Any, canary: Any) -> tuple[int, int]:
     """Two weights as they stand in an object. Raises `UnreadableRoutes` where they do not sum to 100 (routers:CTR-02)."""

@@ -12,6 +12,7 @@ from flagger_py.api.capabilities import Capabilities
 from flagger_py.objects.protocol import Objects
 from flagger_py.objects.resource import Resource
 from flagger_py.rollout.traffic import Pending, Routes, Traffic
+from flagger_py.rollout.views import Awaited, Back, Owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +80,14 @@ class Router(ABC):
 
     @abstractmethod
     async def finalize(self, canary: Canary) -> None:
-        """Put back what was there before; succeeds where nothing is left to do."""
+        """Put back what was there before; succeeds where nothing is left to do.
+
+        Called when a Canary with `revertOnDeletion` is deleted, before the primary goes, and mostly more than once.
+        """
+
+    async def restoration(self, canary: Canary) -> Back | Owed | Awaited:
+        """Whether `finalize` has something to do (`Owed`), and whether the backend has taken over what it did (`Awaited`).
+
+        Looked at before and after `finalize`, until all is back. Where it cannot be said, as by default, `finalize` has the last word.
+        """
+        return Back()

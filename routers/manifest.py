@@ -5,7 +5,6 @@ A subclass gives pure functions from values to values; what is here fetches, com
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from copy import deepcopy
 from typing import Any
 
 import structlog
@@ -15,10 +14,12 @@ from flagger_py.objects.errors import AlreadyExists, Conflict, NotFound
 from flagger_py.objects.patch import merge_patch, pinned
 from flagger_py.objects.protocol import Objects
 from flagger_py.objects.resource import Manifest, Ref
-from flagger_py.rollout.traffic import Pending, Routes, Traffic
+from flagger_py.rollout.traffic import ALL_PRIMARY, Pending, Routes, Traffic
+from flagger_py.rollout.views import Awaited, Back, Owed
+from flagger_py.routers.backends import Backends
 from flagger_py.routers.base import Router, RouterError, RouterSettings
 from flagger_py.routers.meaning import first_difference, metadata_difference, without_empty
-from flagger_py.routers.ownership import ORIGINAL, original_spec
+from flagger_py.routers.ownership import ORIGINAL, original_spec, without_notes
 
 Live = Mapping[Ref, Manifest]
 """The objects that exist, of those that `objects` names."""
@@ -56,14 +57,38 @@ class ManifestRouter(Router):
         """The spec in the form that is compared: server defaults filled in, keyed lists sorted. `None` and empty are equal anyway."""
         return spec
 
+    def leads_users(self, ref: Ref) -> bool:
+        """Whether users come to the versions by this object; others only say how. All do where nothing else is said."""
+        return True
+
+    def objection(self, ref: Ref, manifest: Manifest) -> str:
+        """Why the backend has not taken over this object as it is now; empty where it has, or does not say."""
+        return ""
+
     def revert(self, canary: Canary, live: Live) -> dict[Ref, Manifest]:
-        """Adopted objects as they were before; generated ones are left to garbage collection."""
+        """The objects that are not as they were, as they should be.
+
+        An adopted one gets the spec that is noted on it. Without a note, one that leads users to primary or canary leads them to the
+        apex Service instead: Flagger has adopted it without noting anything (routers:GW-29), or it was generated, and then it goes by
+        garbage collection in no particular order with the Services behind it.
+        """
+        backends = Backends.of(canary)
         reverted = {}
         for ref, manifest in live.items():
-            if (spec := original_spec(canary, ref, manifest)) is not None:
-                reverted[ref] = deepcopy(manifest) | {"spec": spec}
-                reverted[ref]["metadata"].get("annotations", {}).pop(ORIGINAL, None)
+            spec = original_spec(canary, ref, manifest)
+            if spec is None and self.leads_users(ref) and backends.appear_in(manifest.get("spec")):
+                spec = backends.led_to_apex(self._with_all_on_primary(canary, ref, live))
+            if spec is not None and (ORIGINAL in _annotations(manifest) or self._differs(ref, spec, manifest)):
+                reverted[ref] = without_notes(manifest) | {"spec": spec}
         return reverted
+
+    async def restoration(self, canary: Canary) -> Back | Owed | Awaited:
+        live = await self._fetch(canary, self.objects.read)
+        for ref in self.revert(canary, live):
+            return Owed(f"{ref} is not as it was")
+        objections = (self.objection(ref, manifest) for ref, manifest in live.items() if self.leads_users(ref))
+        objection = next(filter(None, objections), "")
+        return Awaited(objection) if objection else Back()
 
     async def get_routes(self, canary: Canary) -> Routes | Pending:
         return self.read(canary, await self._fetch(canary, self.objects.read))
@@ -103,6 +128,17 @@ class ManifestRouter(Router):
     def difference(self, ref: Ref, wanted: Manifest, stored: Manifest) -> str | None:
         """The path of the first field that differs in meaning; `None` where nothing needs to be written."""
         return metadata_difference(wanted, stored) or first_difference(self._normal(ref, wanted), self._normal(ref, stored), "spec")
+
+    def _differs(self, ref: Ref, spec: Any, stored: Manifest) -> bool:
+        return first_difference(self._normal(ref, {"spec": spec}), self._normal(ref, stored), "spec") is not None
+
+    def _with_all_on_primary(self, canary: Canary, ref: Ref, live: Live) -> Any:
+        """Without cookies, mirrors and matches, which would stay when nobody looks after them; as it is where it cannot be rendered."""
+        try:
+            return self.render(canary, Traffic(ALL_PRIMARY), live)[ref]["spec"]
+        except RouterError as error:
+            log.warning("route_not_rendered", route=str(ref), reason=str(error))
+            return live[ref]["spec"]
 
     async def _fetch(self, canary: Canary, get: Callable[[Ref], Awaitable[Manifest | None]]) -> dict[Ref, Manifest]:
         found = {ref: await get(ref) for ref in self.routing_objects(canary)}
@@ -147,3 +183,7 @@ def _not_kept(ref: Ref, path: str) -> RouterError:
     return RouterError(
         f"{ref}: {path}: the server did not store what was sent; its CustomResourceDefinition may lack the field, or something changes it"
     )
+
+
+def _annotations(manifest: Manifest) -> Mapping[str, str]:
+    return manifest["metadata"].get("annotations") or {}

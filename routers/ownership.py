@@ -73,6 +73,18 @@ def original_spec(canary: Canary, ref: Ref, manifest: Manifest) -> Any:
         raise RouterError(f"{ref}: metadata.annotations[{key}]: must be JSON with a spec to restore; repair or remove it") from error
 
 
+def without_notes(manifest: Manifest) -> Manifest:
+    """An object that is given back: without what was noted on it, and without the guards against Flux, unless its user has set them."""
+    annotations = dict(manifest["metadata"].get("annotations") or {})
+    try:
+        applied = json.loads(annotations.get(LAST_APPLIED, "{}"))["metadata"]["annotations"]
+    except (ValueError, KeyError, TypeError):
+        applied = {}
+    kept = {key: value for key, value in annotations.items() if key != ORIGINAL and (key not in FLUX_GUARDS or key in applied)}
+    metadata = {key: value for key, value in manifest["metadata"].items() if key != "annotations"}
+    return {**manifest, "metadata": metadata | ({"annotations": kept} if kept else {})}
+
+
 def _new(canary: Canary, ref: Ref, settings: RouterSettings) -> Manifest:
     metadata: dict[str, Any] = {"name": ref.name, "namespace": ref.namespace}
     if settings.owner_references and canary.metadata.uid:

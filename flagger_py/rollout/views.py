@@ -38,3 +38,42 @@ class ServicesView:
     canary: bool
     primary: bool
     apex: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """As it was before, or there is nothing to put back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """It has still to be put back."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """It has been put back, and those who act on it have not taken it over yet."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """It cannot be looked at: a right is missing, its kind or the plug-in is gone."""
+
+    reason: str
+
+
+Part = Back | Owed | Awaited | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class RestorationView:
+    """How far what was there before the Canary is back. Looked at only while the Canary is being deleted."""
+
+    workloads: Back | Lost = Back()
+    """Whether target and primary could be looked at."""
+    apex: Part = Back()
+    routes: Part = Back()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from flagger_py.api.canary import Canary
 from flagger_py.objects.protocol import Objects
 from flagger_py.objects.resource import Manifest, Resource
-from flagger_py.rollout.views import PrimaryView, ServicesView, TargetView
+from flagger_py.rollout.views import Back, Owed, PrimaryView, ServicesView, TargetView
 from flagger_py.workloads.settings import WorkloadSettings
 
 PRIMARY_SUFFIX = "-primary"
@@ -121,6 +121,17 @@ class Workload(ABC):
     @abstractmethod
     async def restore_apex(self, canary: Canary) -> None:
         """Give an adopted apex Service its selector back; nothing happens where there is none or a Canary owns it (routers:K8S-17)."""
+
+    async def apex_restoration(self, canary: Canary) -> Back | Owed:
+        """Whether `restore_apex` has something to do, from the cache. Where it cannot be said, as by default, that has the last word."""
+        return Back()
+
+    async def restore_target(self, canary: Canary) -> None:
+        """Give the target what it needs to serve in the place of the primary; nothing happens where it does not exist."""
+        try:
+            await self.scale_up(canary)
+        except TargetMissing:
+            return
 
     @abstractmethod
     async def create_primary(self, canary: Canary, revision: str, configs: Mapping[str, str]) -> None:

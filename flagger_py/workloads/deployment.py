@@ -8,7 +8,7 @@ from flagger_py.api.canary import Canary
 from flagger_py.objects.protocol import Objects
 from flagger_py.objects.resource import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, SECRET, SERVICE, Manifest, Ref
 from flagger_py.rollout.identity import configs_digest, promotion_id
-from flagger_py.rollout.views import PrimaryView, ServicesView, TargetView
+from flagger_py.rollout.views import Back, Owed, PrimaryView, ServicesView, TargetView
 from flagger_py.workloads.base import PRIMARY_SUFFIX, Selector, TargetMissing, TargetMoved, TrackedConfigs, Watched, Workload, WorkloadError
 from flagger_py.workloads.configs import Configs, require_same
 from flagger_py.workloads.observation import has_old_pods, primary_view, project_deployment, target_view, template_summary
@@ -26,7 +26,7 @@ from flagger_py.workloads.readiness import wanted_replicas
 from flagger_py.workloads.services import Role, Services
 from flagger_py.workloads.settings import WorkloadSettings
 from flagger_py.workloads.snapshots import Snapshots
-from flagger_py.workloads.template import PrimaryCopy, as_primary, is_primary_of, references
+from flagger_py.workloads.template import ContainerPort, PrimaryCopy, as_primary, is_primary_of, references
 from flagger_py.workloads.writing import change, replace, retry_conflicts
 
 READ_AND_WRITE = ("get", "list", "watch", "create", "patch")
@@ -85,9 +85,17 @@ class DeploymentWorkload(Workload):
         await self._ensure(canary, Role.APEX)
 
     async def restore_apex(self, canary: Canary) -> None:
+        await self._services.restore_apex(canary, *await self._apex_of_target(canary))
+
+    async def apex_restoration(self, canary: Canary) -> Back | Owed:
+        return await self._services.apex_restoration(canary, *await self._apex_of_target(canary))
+
+    async def _apex_of_target(self, canary: Canary) -> tuple[Selector | None, tuple[ContainerPort, ...]]:
+        """What the apex Service selects when it leads to the target; the target may be gone."""
         target = await self.objects.read(_target_ref(canary))
-        selector = None if target is None else select_by(target, self.settings.selector_labels)
-        await self._services.restore_apex(canary, selector, () if target is None else template_summary(target).ports)
+        if target is None:
+            return None, ()
+        return select_by(target, self.settings.selector_labels), tuple(template_summary(target).ports)
 
     async def create_primary(self, canary: Canary, revision: str, configs: Mapping[str, str]) -> None:
         async def attempt() -> None:
@@ -163,6 +171,12 @@ class DeploymentWorkload(Workload):
         ref = _target_ref(canary)
         if await change(self.objects, ref, lambda target: _with_replicas(target, wanted_replicas(target) or replicas)) is None:
             raise TargetMissing(f"{ref} does not exist")
+
+    async def restore_target(self, canary: Canary) -> None:
+        """As many pods as the primary has, at least one (workloads:FIN-07); more are left alone."""
+        primary = await self.objects.read(_primary_ref(canary))
+        replicas = max(wanted_replicas(primary) if primary is not None else 0, 1)
+        await change(self.objects, _target_ref(canary), lambda target: _with_replicas(target, max(wanted_replicas(target), replicas)))
 
     async def scale_to_zero(self, canary: Canary) -> None:
         await change(self.objects, _target_ref(canary), lambda target: _with_replicas(target, 0))

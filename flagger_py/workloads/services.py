@@ -13,7 +13,7 @@ from flagger_py.api.service import CustomMetadata, Service, UnmanagedMetadata
 from flagger_py.objects.patch import merge_patch
 from flagger_py.objects.protocol import Objects
 from flagger_py.objects.resource import SERVICE, Manifest, Ref
-from flagger_py.rollout.views import ServicesView
+from flagger_py.rollout.views import Back, Owed, ServicesView
 from flagger_py.workloads.base import CANARY_SUFFIX, PRIMARY_SUFFIX, Selector, WorkloadError
 from flagger_py.workloads.metadata import (
     FLUX_GUARDS,
@@ -77,15 +77,27 @@ def _refuse_other_controller(canary: Canary, live: Manifest) -> None:
 def restored_apex(canary: Canary, selector: Selector | None, ports: Iterable[ContainerPort], live: Manifest) -> Manifest:
     """An adopted apex Service with its own selector again; unchanged where a Canary controls it (routers:K8S-17).
 
-    Where nothing records what it was, it selects the target's pods; with no target either it stays as it is.
+    Where nothing records what it was, it selects the target's pods; with no target either it stays as it is. One that does not select
+    the primary's pods was not touched yet, or somebody has given it back already.
     """
     if controlling_canary(live) is not None:
         return live
+    if selector is not None and (live["spec"].get("selector") or {}).get(selector.label) != selector.primary:
+        return live
     if (recorded := annotations_of(live).get(LAST_APPLIED)) is not None:
-        return _with_selector(live, _recorded_selector(live, recorded))
+        document = _recorded(live, recorded)
+        return _without_guards(_with_selector(live, _recorded_selector(live, document)), document)
     if selector is None:
         return live
-    return _desired(Role.APEX, canary, selector, selector.value, ports, live)
+    return _without_guards(_desired(Role.APEX, canary, selector, selector.value, ports, live), {})
+
+
+def _without_guards(live: Manifest, recorded: Mapping[str, Any]) -> Manifest:
+    """Without the annotations that keep Flux away, unless its user has set them: nobody would take them off later."""
+    applied = (recorded.get("metadata") or {}).get("annotations") or {}
+    kept = {key: value for key, value in annotations_of(live).items() if key not in FLUX_GUARDS or key in applied}
+    metadata = {key: value for key, value in live["metadata"].items() if key != "annotations"}
+    return {**live, "metadata": metadata | ({"annotations": kept} if kept else {})}
 
 
 class Services:
@@ -133,6 +145,14 @@ class Services:
                 await replace(self._objects, ref, live, restored_apex(canary, selector, ports, live))
 
         await retry_conflicts(attempt)
+
+    async def apex_restoration(self, canary: Canary, selector: Selector | None, ports: Iterable[ContainerPort]) -> Back | Owed:
+        """Whether that has something to do, by the cache."""
+        ref = _ref(Role.APEX, canary)
+        live = await self._objects.read(ref)
+        if live is None or merge_patch(live, restored_apex(canary, selector, ports, live)).is_empty:
+            return Back()
+        return Owed(f"{ref} selects the primary's pods")
 
     def _is_settled(self, ref: Ref, live: Manifest, desired: Manifest) -> bool:
         patch = merge_patch(live, desired)
@@ -290,13 +310,20 @@ def _with_selector(live: Manifest, selector: Mapping[str, str]) -> Manifest:
     return {**live, "spec": {**kept, "selector": dict(selector)} if selector else kept}
 
 
-def _recorded_selector(live: Manifest, recorded: str) -> Mapping[str, str]:
-    name = f"Service {live['metadata'].get('namespace', '')}/{live['metadata']['name']}"
+def _recorded(live: Manifest, recorded: str) -> Mapping[str, Any]:
     try:
         document = json.loads(recorded)
     except json.JSONDecodeError as error:
-        raise WorkloadError(f"{name}: annotation {LAST_APPLIED} is not JSON: {error}") from error
-    selector = document.get("spec", {}).get("selector") if isinstance(document, dict) else None
+        raise WorkloadError(f"{_name(live)}: annotation {LAST_APPLIED} is not JSON: {error}") from error
+    return document if isinstance(document, dict) else {}
+
+
+def _recorded_selector(live: Manifest, document: Mapping[str, Any]) -> Mapping[str, str]:
+    selector = (document.get("spec") or {}).get("selector")
     if selector is not None and not isinstance(selector, dict):
-        raise WorkloadError(f"{name}: annotation {LAST_APPLIED} has spec.selector {selector!r}, which must be a map")
+        raise WorkloadError(f"{_name(live)}: annotation {LAST_APPLIED} has spec.selector {selector!r}, which must be a map")
     return selector or {}
+
+
+def _name(live: Manifest) -> str:
+    return f"Service {live['metadata'].get('namespace', '')}/{live['metadata']['name']}"

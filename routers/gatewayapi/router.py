@@ -54,8 +54,11 @@ class GatewayApiRouter(ManifestRouter):
         route = live[ref]
         _refuse_old_version(ref, route)
         routes = read_routes(canary, ref, route)
-        obstacle = not_accepted(ref, route) if self.features.readiness_gate else ""
-        return Pending(obstacle, asked(routes)) if obstacle else routes
+        objection = self.objection(ref, route)
+        return Pending(objection, asked(routes)) if objection else routes
+
+    def objection(self, ref: Ref, manifest: Manifest) -> str:
+        return not_accepted(ref, manifest) if self.features.readiness_gate else ""
 
     async def nudge(self, canary: Canary) -> None:
         """Note the generation on the route: gateways look again at any change, and it asks for no other traffic."""

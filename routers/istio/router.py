@@ -71,6 +71,9 @@ class IstioRouter(ManifestRouter):
         service["spec"] = _virtual_service(canary, traffic, service.get("spec") or {})
         return {**{rule: self._destination_rule(canary, rule, live) for rule in rules}, ref: service}
 
+    def leads_users(self, ref: Ref) -> bool:
+        return ref.resource == VIRTUAL_SERVICE
+
     def normalise(self, ref: Ref, spec: Any) -> Any:
         return normal_virtual_service(spec) if ref.resource == VIRTUAL_SERVICE else without_zero(spec)
 

@@ -7,6 +7,8 @@ import pytest
 from flagger_py.objects.errors import Conflict
 from flagger_py.objects.resource import Manifest, Ref
 from flagger_py.rollout.traffic import Pending, Routes
+from flagger_py.rollout.views import Awaited, Back, Owed
+from flagger_py.routers.backends import Backends
 from flagger_py.routers.base import RouterError
 from flagger_py.routers.gatewayapi import GatewayApiV1Router
 from flagger_py.routers.istio.router import VIRTUAL_SERVICE
@@ -161,10 +163,42 @@ async def test_an_adopted_route_is_given_back_as_it_was() -> None:
     assert json.loads(objects.stored[ROUTE]["metadata"]["annotations"][ORIGINAL]) == before
     await router.finalize(CANARY)
     assert objects.stored[ROUTE]["spec"] == before
-    assert ORIGINAL not in objects.stored[ROUTE]["metadata"]["annotations"]
+    assert not objects.stored[ROUTE]["metadata"].get("annotations"), "no note, and no guard that keeps Flux away"
     objects.writes.clear()
     await router.finalize(CANARY)
     assert objects.writes == []
+
+
+async def test_what_is_given_back_is_owed_then_awaited_then_back() -> None:
+    """engine:ISS-10, routers:UPS-15: the primary goes only when the gateway has taken over the route as it was."""
+    objects = MemoryObjects([(ROUTE.resource, foreign_route())])
+    router = router_of(PROVIDER, objects)
+    assert await router.restoration(CANARY) == Back(), "nothing was changed yet"
+    await router.set_routes(CANARY, weights(20))
+    assert await router.restoration(CANARY) == Owed("HTTPRoute shop/web is not as it was")
+    await router.finalize(CANARY)
+    objects.edit(ROUTE, lambda manifest: manifest.update(status=accepted_at(1)))
+    generation = objects.stored[ROUTE]["metadata"]["generation"]
+    late = f"HTTPRoute shop/web: parent old has not seen generation {generation} yet (it is at 1)"
+    assert await router.restoration(CANARY) == Awaited(late)
+    objects.edit(ROUTE, lambda manifest: manifest.update(status=accepted_at(generation + 1)))
+    assert await router.restoration(CANARY) == Back()
+
+
+def accepted_at(generation: int) -> Manifest:
+    condition = {"type": "Accepted", "status": "True", "observedGeneration": generation}
+    return {"parents": [{"parentRef": {"name": "old"}, "conditions": [condition]}]}
+
+
+async def test_a_guard_against_flux_that_a_user_has_set_stays() -> None:
+    """routers:MD-01."""
+    guard = {"kustomize.toolkit.fluxcd.io/reconcile": "disabled"}
+    applied = json.dumps({"metadata": {"annotations": guard}, "spec": foreign_route()["spec"]})
+    objects = MemoryObjects([(ROUTE.resource, foreign_route(annotations=guard | {LAST_APPLIED: applied}))])
+    router = router_of(PROVIDER, objects)
+    await router.set_routes(CANARY, weights(20))
+    await router.finalize(CANARY)
+    assert objects.stored[ROUTE]["metadata"]["annotations"] == guard | {LAST_APPLIED: applied}
 
 
 async def test_what_kubectl_applied_last_is_given_back_first() -> None:
@@ -188,12 +222,19 @@ async def test_what_kubectl_applied_last_is_given_back_first() -> None:
     assert objects.stored[route_of(router, canary)]["spec"] == applied
 
 
-async def test_a_generated_route_is_left_to_garbage_collection() -> None:
-    """routers:CTR-17."""
-    objects = MemoryObjects()
-    await started(objects)
-    await router_of(PROVIDER, objects).finalize(CANARY)
-    assert objects.writes == []
+@pytest.mark.parametrize("provider", ["gatewayapi:v1", "gatewayapi:v1beta1", "istio", "contour"])
+async def test_a_generated_route_leads_to_the_apex_until_it_is_garbage_collected(provider: str) -> None:
+    """routers:CTR-17, UPS-15: it may go after the Services and pods that it would lead to else."""
+    canary, objects = canary_of(provider), MemoryObjects()
+    router = router_of(provider, objects)
+    await router.set_routes(canary, weights(20))
+    before = dict(objects.stored)
+    await router.finalize(canary)
+    assert await router.restoration(canary) == Back()
+    ref = route_of(router, canary)
+    assert not Backends.of(canary).appear_in(objects.stored[ref]["spec"])
+    assert f"'{Backends.of(canary).apex}'" in str(objects.stored[ref]["spec"])
+    assert {other for other in before if objects.stored[other] != before[other]} == {ref}, "a DestinationRule leads nobody"
 
 
 async def test_nothing_to_give_back_is_no_error() -> None:
@@ -218,16 +259,17 @@ async def test_giving_back_is_tried_again_after_a_conflict() -> None:
     assert objects.stored[ROUTE]["spec"]["parentRefs"][0]["name"] == "old"
 
 
-async def test_a_note_that_flagger_overwrote_with_its_own_spec_is_not_given_back() -> None:
-    """routers:IST-11: it would point to Services that are gone."""
+async def test_in_place_of_a_note_that_flagger_overwrote_with_its_own_spec_the_apex_is_routed_to() -> None:
+    """routers:IST-11, GW-29: the note would point to Services that are gone."""
     objects = MemoryObjects([(ROUTE.resource, foreign_route())])
     router = router_of(PROVIDER, objects)
     await router.set_routes(CANARY, weights(0))
     written = json.dumps(objects.stored[ROUTE]["spec"])
     objects.edit(ROUTE, lambda manifest: manifest["metadata"]["annotations"].update({ORIGINAL: written}))
-    objects.writes.clear()
     await router.finalize(CANARY)
-    assert objects.writes == []
+    rules = objects.stored[ROUTE]["spec"]["rules"]
+    assert {backend["name"] for rule in rules for backend in rule["backendRefs"]} == {"admin", "web"}
+    assert ORIGINAL not in objects.stored[ROUTE]["metadata"].get("annotations", {})
 
 
 OWNER = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "other", "uid": "1", "controller": True}

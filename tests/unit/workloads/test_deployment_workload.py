@@ -13,7 +13,7 @@ from flagger_py.objects.errors import Conflict, Forbidden, ServerError
 from flagger_py.objects.resource import Manifest
 from flagger_py.rollout.identity import configs_digest, promotion_id
 from flagger_py.rollout.readiness import Ready
-from flagger_py.rollout.views import PrimaryView, TargetView
+from flagger_py.rollout.views import Back, Owed, PrimaryView, TargetView
 from flagger_py.workloads.base import PromotionRefused, Selector, TargetMissing, TargetMoved, WorkloadError
 from flagger_py.workloads.checksums import checksum
 from flagger_py.workloads.deployment import DeploymentWorkload
@@ -597,10 +597,40 @@ async def test_the_apex_service_is_given_back() -> None:
     """routers:K8S-17"""
     theirs = {"kind": "Service", "metadata": {"name": "web", "namespace": NAMESPACE}, "spec": {"selector": {"app": "web"}, "ports": []}}
     cluster = Cluster(make_deployment(), theirs)
+    assert await cluster.workload.apex_restoration(CANARY) == Back(), "it was not touched yet"
     await cluster.workload.ensure_apex(CANARY)
     assert cluster.objects.manifest("Service", NAMESPACE, "web")["spec"]["selector"] == {"app": "web-primary"}
+    assert await cluster.workload.apex_restoration(CANARY) == Owed(f"Service {NAMESPACE}/web selects the primary's pods")
     await cluster.workload.restore_apex(CANARY)
     assert cluster.objects.manifest("Service", NAMESPACE, "web")["spec"]["selector"] == {"app": "web"}
+    assert await cluster.workload.apex_restoration(CANARY) == Back()
+
+
+@pytest.mark.parametrize(
+    ("target", "primary", "expected"),
+    [
+        pytest.param(0, 4, 4, id="as many as the primary"),
+        pytest.param(2, 4, 4, id="in the middle of a run, too"),
+        pytest.param(6, 4, 6, id="more are left alone"),
+        pytest.param(0, 0, 1, id="at least one"),
+        pytest.param(0, None, 1, id="without a primary one"),
+    ],
+)
+async def test_the_target_gets_what_it_needs_to_serve_alone(target: int, primary: int | None, expected: int) -> None:
+    """workloads:FIN-07"""
+    objects = [make_deployment(replicas=target)]
+    if primary is not None:
+        objects.append(make_deployment("web-primary", replicas=primary))
+    cluster = Cluster(*objects)
+    await cluster.workload.restore_target(CANARY)
+    assert cluster.objects.manifest("Deployment", NAMESPACE, "web")["spec"]["replicas"] == expected
+
+
+async def test_a_target_that_is_gone_is_restored() -> None:
+    """engine:ISS-09"""
+    cluster = Cluster()
+    await cluster.workload.restore_target(CANARY)
+    assert cluster.objects.writes == []
 
 
 def test_rights() -> None:

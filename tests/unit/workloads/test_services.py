@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from flagger_py.api.canary import Canary
 from flagger_py.objects.resource import Manifest
-from flagger_py.rollout.views import ServicesView
+from flagger_py.rollout.views import Back, ServicesView
 from flagger_py.workloads.base import Selector, WorkloadError
 from flagger_py.workloads.metadata import FLUX_GUARDS
 from flagger_py.workloads.services import Role, Services, desired_service, restored_apex, service_name, service_ports
@@ -273,6 +273,19 @@ class TestRestoredApex:
         """routers:K8S-17"""
         assert restored_apex(make_canary(), SELECTOR, (), self.adopted())["spec"]["selector"] == {"app": "podinfo"}
 
+    def test_one_that_leads_elsewhere_is_left_alone(self) -> None:
+        """routers:K8S-17: not adopted yet, or given back already."""
+        live = self.adopted()
+        live["spec"]["selector"] = {"app": "podinfo", "tier": "web"}
+        assert restored_apex(make_canary(), SELECTOR, (), live) == live
+
+    def test_the_guards_against_flux_go_unless_a_user_has_set_them(self) -> None:
+        """routers:MD-01"""
+        assert "annotations" not in restored_apex(make_canary(), SELECTOR, (), self.adopted(**FLUX_GUARDS))["metadata"]
+        recorded = json.dumps({"metadata": {"annotations": FLUX_GUARDS}, "spec": {"selector": {"app": "podinfo"}}})
+        live = self.adopted(**FLUX_GUARDS, **{"kubectl.kubernetes.io/last-applied-configuration": recorded})
+        assert restored_apex(make_canary(), SELECTOR, (), live)["metadata"]["annotations"].keys() >= FLUX_GUARDS.keys()
+
     def test_without_a_target_it_stays(self) -> None:
         live = self.adopted()
         assert restored_apex(make_canary(), None, (), live) == live
@@ -344,3 +357,4 @@ class TestServices:
         objects = MemoryObjects()
         await Services(objects).restore_apex(make_canary(), SELECTOR, ())
         assert objects.writes == []
+        assert await Services(objects).apex_restoration(make_canary(), SELECTOR, ()) == Back()
