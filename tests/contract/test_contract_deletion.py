@@ -156,6 +156,17 @@ async def test_finalizers_are_qualified_names(server: Server) -> None:
     assert (answer.code, answer.causes) == (422, [("metadata.finalizers[0]", "FieldValueInvalid")])
 
 
+async def test_a_custom_object_may_have_a_finalizer_without_a_domain(server: Server) -> None:
+    """Flagger's own is one."""
+    path = await server.define(definition(server.group))
+    held = widget(server.group)
+    held["metadata"]["finalizers"] = ["finalizer.flagger.app"]
+    await server.created(path, held)
+    assert (await server.delete(f"{path}/w")).code == 200
+    assert (await server.merge(f"{path}/w", {"metadata": {"finalizers": None}})).code == 200
+    assert (await server.get(f"{path}/w")).code == 404
+
+
 async def test_an_object_being_deleted_can_still_be_updated(server: Server) -> None:
     held = config_map(a="1")
     held["metadata"]["finalizers"] = ["example.com/hold"]

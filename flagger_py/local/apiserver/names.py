@@ -92,8 +92,11 @@ def label_set_errors(labels: dict[str, str], field: str) -> list[FieldError]:
     return errors
 
 
-def metadata_errors(metadata: dict[str, Any], field: str = "metadata") -> list[FieldError]:
-    """Complaints about labels, annotations, owners and finalizers; the name is judged by its kind."""
+def metadata_errors(metadata: dict[str, Any], field: str = "metadata", *, is_custom: bool = False) -> list[FieldError]:
+    """Complaints about labels, annotations, owners and finalizers; the name is judged by its kind.
+
+    A custom object's finalizer needs no domain: the server only warns of it there.
+    """
     errors = label_set_errors(metadata.get("labels", {}), f"{field}.labels")
     annotations = metadata.get("annotations", {})
     for key in annotations:
@@ -103,7 +106,7 @@ def metadata_errors(metadata: dict[str, Any], field: str = "metadata") -> list[F
     errors += _owner_errors(metadata.get("ownerReferences", []), f"{field}.ownerReferences")
     for index, finalizer in enumerate(metadata.get("finalizers", [])):
         found = qualified_name_errors(finalizer)
-        if not found and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+        if not found and not is_custom and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
             found = ["name is neither a standard finalizer name nor is it fully qualified"]
         errors += [invalid_value(f"{field}.finalizers[{index}]", finalizer, error) for error in found]
     return errors

@@ -194,7 +194,7 @@ class Writer:
 
     def _validate(self, new: Manifest, old: Manifest | None) -> None:
         metadata = new["metadata"]
-        errors = metadata_errors(metadata)
+        errors = metadata_errors(metadata, is_custom=self.kind.is_custom)
         if old is None:
             name = metadata.get("name", "")
             errors = [invalid_value("metadata.name", name, error) for error in self.kind.strategy.name_errors(name)] + errors
