@@ -67,7 +67,7 @@ def _rows() -> Iterator[Feature]:
     for alert in ALERT_TYPES:
         yield Feature(Area.ALERT, alert, is_supported=True, note=_ALERT_NOTES.get(alert, ""))
     yield Feature(Area.ALERT, GENERIC_ALERT, is_supported=True, note="not in Flagger: JSON for any HTTP receiver")
-    yield Feature(Area.OTHER, REVERT_ON_DELETION, is_supported=False)
+    yield Feature(Area.OTHER, REVERT_ON_DELETION, is_supported=True)
 
 
 FEATURES = tuple(_rows())

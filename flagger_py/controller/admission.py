@@ -1,19 +1,16 @@
-"""What holds a Canary before its objects are looked at: a spec that is invalid or not supported, another CRD, another owner, deletion."""
+"""What holds a Canary before its objects are looked at: a spec that is invalid or not supported, another CRD, another owner."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from flagger_py.api.base import ObjectMeta
-from flagger_py.api.canary import Canary
-from flagger_py.api.decoding import Undecodable, decode, parse_canary, parse_status
+from flagger_py.api.canary import Canary, CanarySpec
+from flagger_py.api.decoding import Undecodable, parse_canary, parse_readable
 from flagger_py.api.problems import Problem, ProblemSeverity
 from flagger_py.api.rollout_record import RECORD_VERSION
-from flagger_py.api.status import CanaryStatus, ConditionType
+from flagger_py.api.status import ConditionType
 from flagger_py.objects.resource import Manifest
 from flagger_py.rollout.world import Fault
-
-FINALIZER = "finalizer.flagger.app"
 
 Validate = Callable[[Canary], tuple[Problem, ...]]
 
@@ -29,28 +26,27 @@ class Admission:
     _problems: dict[tuple[str, int], tuple[Fault, ...]] = field(default_factory=dict)
 
     def parse(self, manifest: Manifest) -> tuple[Canary, tuple[Fault, ...]]:
-        """The Canary; where its spec cannot be read, one without a spec, and the faults that say why (api:API-16)."""
+        """The Canary; where its spec cannot be read, one without a spec, and the faults that say why (api:API-16).
+
+        One that is being deleted keeps what can be read of its spec, and has no such faults (engine:HAZ-07).
+        """
         parsed = parse_canary(manifest)
         if not isinstance(parsed, Undecodable):
             return parsed, ()
-        metadata, status = decode(ObjectMeta, manifest["metadata"]), parse_status(manifest)
-        canary = Canary(
-            metadata=metadata if isinstance(metadata, ObjectMeta) else ObjectMeta(name=manifest["metadata"]["name"]),
-            status=status if isinstance(status, CanaryStatus) else CanaryStatus(),
-        )
-        return canary, _faults_of(parsed.problems)
+        canary = parse_readable(manifest)
+        if canary.metadata.deletion_timestamp is not None:
+            return canary, ()
+        return canary.with_changes(spec=CanarySpec()), _faults_of(parsed.problems)
 
     def faults(self, canary: Canary) -> tuple[Fault, ...]:
-        """Why this Canary is held; empty where it may go on."""
-        if canary.metadata.deletion_timestamp is not None:
-            return (_deletion(canary),)
+        """Why this Canary is held; empty where it may go on. A deletion goes on whatever the spec says."""
         if problem := self.crd_problem():
             return (Fault(ConditionType.CRD_CURRENT, "OtherCrd", problem, retry=True),)
         record = canary.status.rollout
         if record is not None and not record.is_known:
             text = f"status.rollout.version {record.version} is newer than this release understands ({RECORD_VERSION}); run a newer one"
             return (Fault(ConditionType.VALID, "NotSupported", text),)
-        return self._spec_faults(canary)
+        return () if canary.metadata.deletion_timestamp is not None else self._spec_faults(canary)
 
     def _spec_faults(self, canary: Canary) -> tuple[Fault, ...]:
         key = (canary.metadata.uid, canary.metadata.generation)
@@ -66,16 +62,6 @@ def second_owner(canary: Canary, older: str) -> Fault:
     target = canary.spec.target_ref
     text = f"spec.targetRef: {target.kind} {canary.namespace}/{target.name} is already handled by the older Canary {older}"
     return Fault(ConditionType.VALID, "Invalid", text)
-
-
-def _deletion(canary: Canary) -> Fault:
-    held = FINALIZER in canary.metadata.finalizers
-    text = "the Canary is being deleted" + (
-        f"; revertOnDeletion is not supported yet, so that its finalizer {FINALIZER} is kept: restore the target, then remove it"
-        if held
-        else ""
-    )
-    return Fault(ConditionType.VALID, "NotSupported" if held else "Deleted", text)
 
 
 def _faults_of(problems: tuple[Problem, ...]) -> tuple[Fault, ...]:

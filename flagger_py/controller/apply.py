@@ -1,13 +1,20 @@
 """Apply: bring about one effect. Nothing here decides anything."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import assert_never
 
 from flagger_py.api.canary import Canary
 from flagger_py.api.status import ConditionType
+from flagger_py.controller.finalizer import add_finalizer, remove_finalizer
 from flagger_py.controller.observe import RouterFailed, of_router
 from flagger_py.controller.ports import Ports
+from flagger_py.controller.restoring import Remains, put_back
 from flagger_py.objects.errors import ApiError, Conflict, Fenced
+from flagger_py.objects.protocol import Objects
 from flagger_py.rollout.effects import (
+    AddFinalizer,
     Adopt,
     CreatePrimary,
     Effect,
@@ -16,7 +23,12 @@ from flagger_py.rollout.effects import (
     NudgeRoutes,
     Promote,
     PruneConfigs,
+    RemoveFinalizer,
+    RestoreApex,
     RestorePrimary,
+    RestoreTarget,
+    RevertRoutes,
+    RolloutEffect,
     ScaleTargetToZero,
     ScaleTargetUp,
     SetTraffic,
@@ -33,10 +45,35 @@ class EffectFailed(Exception):
         self.fault = fault
 
 
-async def apply(effect: Effect, canary: Canary, ports: Ports) -> None:
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What effects are brought about with: those of a rollout by `ports`, those of a deletion by `remains`."""
+
+    objects: Objects
+    ports: Ports | None = None
+    remains: Remains | None = None
+
+
+async def apply(effect: Effect, canary: Canary, hands: Hands) -> None:
     """Bring it about; nothing happens where it is so. Raises `EffectFailed`, `Conflict` and `TargetMoved` (look again); `Fenced`."""
+    with _failing_as_fault(effect):
+        match effect:
+            case AddFinalizer():
+                await add_finalizer(hands.objects, canary)
+            case RemoveFinalizer():
+                await remove_finalizer(hands.objects, canary)
+            case RestoreTarget() | RestoreApex() | RevertRoutes():
+                if hands.remains is not None:
+                    await put_back(effect, canary, hands.remains)
+            case _:
+                if hands.ports is not None:
+                    await _apply(effect, canary, hands.ports)
+
+
+@contextmanager
+def _failing_as_fault(effect: Effect) -> Iterator[None]:
     try:
-        await _apply(effect, canary, ports)
+        yield
     except (TargetMoved, Conflict, Fenced):
         raise
     except RouterFailed as error:
@@ -44,11 +81,12 @@ async def apply(effect: Effect, canary: Canary, ports: Ports) -> None:
     except WorkloadError as error:
         raise EffectFailed(Fault(ConditionType.REFERENCES_RESOLVED, type(error).__name__, str(error), retry=True)) from error
     except ApiError as error:
-        condition = ConditionType.ROUTING_READY if isinstance(effect, SetTraffic | NudgeRoutes) else ConditionType.REFERENCES_RESOLVED
+        routing = isinstance(effect, SetTraffic | NudgeRoutes | RevertRoutes)
+        condition = ConditionType.ROUTING_READY if routing else ConditionType.REFERENCES_RESOLVED
         raise EffectFailed(Fault(condition, type(error).__name__, error.message, retry=True)) from error
 
 
-async def _apply(effect: Effect, canary: Canary, ports: Ports) -> None:  # noqa: C901 - one arm per effect
+async def _apply(effect: RolloutEffect, canary: Canary, ports: Ports) -> None:  # noqa: C901 - one arm per effect
     workload, router = ports.workload, ports.router
     match effect:
         case Adopt():

@@ -1,6 +1,6 @@
 """One pass of one Canary: observe, decide, store the status, tell, bring about, ask (design §4)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from flagger_py.api.canary import Canary
 from flagger_py.api.capabilities import Capabilities
 from flagger_py.api.status import CanaryStatus, ConditionType
 from flagger_py.controller.admission import Admission, second_owner
-from flagger_py.controller.apply import EffectFailed, apply
+from flagger_py.controller.apply import EffectFailed, Hands, apply
 from flagger_py.controller.clock import Clock
 from flagger_py.controller.contests import Circumstance, Contests
 from flagger_py.controller.dry_run import NotedObjects
@@ -18,16 +18,17 @@ from flagger_py.controller.fleet import Fleet
 from flagger_py.controller.observe import Situation, observe
 from flagger_py.controller.ports import Ports, Settings, open_ports
 from flagger_py.controller.questions import Questions
+from flagger_py.controller.restoring import Remains, look_at, open_remains
 from flagger_py.controller.status_writer import write_status
 from flagger_py.controller.told import Told
 from flagger_py.controller.written import RecordedObjects
 from flagger_py.kube.cluster import Cluster, ClusterObjects
 from flagger_py.objects.errors import Conflict
 from flagger_py.objects.plugins import PluginError
-from flagger_py.objects.resource import Manifest, Ref
+from flagger_py.objects.resource import CANARY, Manifest, Ref
 from flagger_py.rollout.decide import decide
 from flagger_py.rollout.decision import Decision
-from flagger_py.rollout.effects import Effect
+from flagger_py.rollout.effects import Effect, is_relied_on, relies_on_earlier
 from flagger_py.rollout.notices import Notice
 from flagger_py.rollout.plan import plan_of
 from flagger_py.rollout.world import Fault, World
@@ -68,6 +69,8 @@ class Memory:
     contests: Contests
     ports: Ports | None = None
     ports_for: tuple[str, str, str] = ("", "", "")
+    remains: Remains | None = None
+    """Once the Canary is being deleted."""
     failures: tuple[Fault, ...] = ()
     told: Told = field(default_factory=Told)
     listed: list[str] | None = None
@@ -125,12 +128,12 @@ class PassRunner:
         return canary, undecodable or self.admission.faults(canary)
 
     def _shared_target(self, ref: Ref, canary: Canary) -> tuple[Fault, ...]:
-        older = self.fleet.older_owner(ref)
+        older = self.fleet.older_owner(ref) if canary.metadata.deletion_timestamp is None else None
         return (second_owner(canary, older.name),) if older else ()
 
     async def _world(self, ref: Ref, canary: Canary, faults: tuple[Fault, ...], memory: Memory) -> World:
         ports = None
-        if not faults:
+        if not faults and canary.metadata.deletion_timestamp is None:
             try:
                 ports = self._ports(canary, memory)
             except (PluginError, WorkloadError) as error:
@@ -142,11 +145,22 @@ class PassRunner:
             capabilities=capabilities,
             has_global_notifier=self.has_global_notifier,
         )
+        if canary.metadata.deletion_timestamp is not None:
+            return await self._world_of_deleted(World(canary=canary, plan=plan, faults=faults), memory)
         if ports is None or plan.suspended:
             return World(canary=canary, plan=plan, faults=faults)
         questions, may_start = memory.questions, self._may_start(ref)
         situation = Situation(plan, questions.answers, questions.asking, memory.failures, may_start=may_start, frozen=self.frozen)
         return await observe(canary, ports, situation)
+
+    async def _world_of_deleted(self, world: World, memory: Memory) -> World:
+        """With everything that can still be looked at. Of one that never had the target, nothing is its own."""
+        world = replace(world, answers=memory.questions.answers, asking=memory.questions.asking, failures=memory.failures)
+        if self.fleet.older_owner(Ref(CANARY, world.canary.namespace, world.canary.name)):
+            return world
+        memory.remains = open_remains(world.canary, memory.recorded, self.settings)
+        seen = await look_at(world.canary, memory.remains)
+        return replace(world, target=seen.target, primary=seen.primary, restoration=seen.restoration)
 
     def _may_start(self, ref: Ref) -> bool:
         return self.max_concurrent_starts <= 0 or self.fleet.starting_besides(ref) < self.max_concurrent_starts
@@ -169,22 +183,24 @@ class PassRunner:
     async def _bring_about(self, decision: Decision, canary: Canary, memory: Memory) -> tuple[Fault, ...]:
         """Effects in order, up to the first that fails: the later ones may rely on it. One that others undo waits for its turn."""
         faults: list[Fault] = []
-        if memory.ports is None:
-            return ()
+        has_failed = False
         for effect in decision.effects:
+            if has_failed and relies_on_earlier(effect):
+                continue
             if (fault := memory.contests.fault(effect)) is not None:
                 faults.append(fault)
                 continue
             try:
-                await self._bring_one_about(effect, canary, memory.ports, memory)
+                await self._bring_one_about(effect, canary, memory)
             except EffectFailed as error:
                 log.warning("effect_failed", effect=type(effect).__name__, reason=str(error))
-                return (*faults, error.fault)
+                faults.append(error.fault)
+                has_failed = has_failed or is_relied_on(effect)
         return tuple(faults)
 
-    async def _bring_one_about(self, effect: Effect, canary: Canary, ports: Ports, memory: Memory) -> None:
+    async def _bring_one_about(self, effect: Effect, canary: Canary, memory: Memory) -> None:
         memory.recorded.take()
-        await apply(effect, canary, ports)
+        await apply(effect, canary, Hands(memory.recorded, memory.ports, memory.remains))
         await memory.contests.brought_about(effect, Circumstance.of(canary), memory.recorded.take())
 
     async def _list_writes(self, manifest: Manifest, canary: Canary, decision: Decision, memory: Memory) -> None:
@@ -192,13 +208,16 @@ class PassRunner:
         noted = NotedObjects(memory.objects)
         if decision.status is not canary.status:
             await write_status(noted, manifest, decision.status)
-        if memory.ports:
-            ports = open_ports(canary, noted, self.settings)
-            for effect in decision.effects:
-                try:
-                    await apply(effect, canary, ports)
-                except (EffectFailed, TargetMoved) as error:
-                    noted.writes.append(f"{type(effect).__name__} would fail: {error}")
+        hands = Hands(
+            noted,
+            open_ports(canary, noted, self.settings) if memory.ports else None,
+            open_remains(canary, noted, self.settings) if memory.remains else None,
+        )
+        for effect in decision.effects:
+            try:
+                await apply(effect, canary, hands)
+            except (EffectFailed, TargetMoved) as error:
+                noted.writes.append(f"{type(effect).__name__} would fail: {error}")
         if noted.writes != memory.listed:
             memory.listed = noted.writes
             log.info("would_write", phase=decision.status.phase.value, writes=noted.writes, reason=decision.reason)

@@ -1,6 +1,6 @@
 """The ports of one Canary: its workload, its router, and the objects it reads, each recorded as something that wakes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flagger_py.api import effective
 from flagger_py.api.canary import Canary
@@ -35,19 +35,23 @@ class Ports:
 
 def open_ports(canary: Canary, objects: Objects, settings: Settings) -> Ports:
     """The ports for what the Canary asks for. Raises `UnknownPlugin`, `BrokenPlugin` and `WorkloadError`."""
-    provider = effective.provider(canary, settings.router.provider)
-    router_type = routers.load(provider)
-    router_settings = RouterSettings(
-        provider=provider,
-        ingress_class=settings.router.ingress_class,
-        selector_labels=settings.router.selector_labels,
-        owner_references=settings.router.owner_references,
-    )
-    workload_type = workloads.for_target(canary.spec.target_ref)
+    router = router_of(canary, objects, settings)
+    provider = router.settings.provider
     return Ports(
         provider=provider,
         objects=objects,
-        workload=workload_type(objects, settings.workload),
-        router=router_type(objects, router_settings),
-        capabilities=router_type.capabilities(provider),
+        workload=workload_of(canary, objects, settings),
+        router=router,
+        capabilities=type(router).capabilities(provider),
     )
+
+
+def router_of(canary: Canary, objects: Objects, settings: Settings) -> Router:
+    """The router of the Canary's provider. Raises `UnknownPlugin` and `BrokenPlugin`."""
+    provider = effective.provider(canary, settings.router.provider)
+    return routers.load(provider)(objects, replace(settings.router, provider=provider))
+
+
+def workload_of(canary: Canary, objects: Objects, settings: Settings) -> Workload:
+    """What handles the kind of the Canary's target. Raises `WorkloadError`."""
+    return workloads.for_target(canary.spec.target_ref)(objects, settings.workload)

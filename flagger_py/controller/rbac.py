@@ -63,7 +63,7 @@ def core_rights(*, config_tracking: bool = True) -> Iterator[Right]:
     Secrets are read one by one for MetricTemplates and AlertProviders in any case; only config tracking lists and watches them
     (operations:OPS-25).
     """
-    yield Right(CANARY, ("get", "list", "watch"))
+    yield Right(CANARY, ("get", "list", "watch", "patch"))
     yield Right(CANARY, ("patch",), "status")
     # An owner reference that blocks deletion needs it where OwnerReferencesPermissionEnforcement is on.
     yield Right(CANARY, ("update",), "finalizers")

@@ -15,6 +15,7 @@ _PROMOTED: Final[dict[Phase, tuple[str, str]]] = {
     Phase.FINALISING: ("Unknown", "Canary analysis completed, routing all traffic to primary."),
     Phase.SUCCEEDED: ("True", "Canary analysis completed successfully, promotion finished."),
     Phase.FAILED: ("False", "Canary analysis failed, {kind} scaled to zero."),
+    Phase.TERMINATING: ("Unknown", "Canary is being deleted, the {kind} is being put back."),
 }
 
 

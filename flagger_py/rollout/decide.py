@@ -6,6 +6,7 @@ from flagger_py.api.status import ConditionType, Phase
 from flagger_py.rollout import conditions
 from flagger_py.rollout.adopt import adopt
 from flagger_py.rollout.decision import Decision
+from flagger_py.rollout.deletion import has_finalizer, keep_finalizer, terminate
 from flagger_py.rollout.initialise import begin, initialise
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.outbox import deliver
@@ -23,11 +24,17 @@ _FAULT_CONDITIONS = (ConditionType.VALID, ConditionType.ROUTING_READY, Condition
 def decide(world: World, now: datetime) -> Decision:
     """What to store and to do next for one Canary.
 
-    Held by a fault or suspended, phase, objects and traffic stay as they are. Everything else is a question of the phase.
+    Held by a fault or suspended, phase, objects and traffic stay as they are; deleted, it goes its last way whatever holds it.
+    Everything else is a question of the phase.
     What is due from an earlier pass is told in any case.
     """
     turn = Turn(world, now)
     deliver(turn)
+    if world.is_deleting:
+        _terminate(turn)
+        return turn.decision()
+    if not world.faults:
+        keep_finalizer(turn)
     if world.faults:
         _hold_faulty(turn)
     elif world.plan.suspended:
@@ -68,6 +75,12 @@ def _go_on(turn: Turn) -> None:
             promoting(turn)
         case Phase.FINALISING:
             finalising(turn)
+
+
+def _terminate(turn: Turn) -> None:
+    if has_finalizer(turn):
+        _tell_faults(turn, (*turn.world.faults, *turn.world.failures))
+    terminate(turn)
 
 
 def _missing_target(world: World) -> Fault:

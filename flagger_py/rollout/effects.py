@@ -73,7 +73,37 @@ class PruneConfigs:
     """Delete config copies of this Canary that the primary no longer refers to (workloads:CFG-09)."""
 
 
-Effect = (
+@dataclass(frozen=True, slots=True)
+class AddFinalizer:
+    """Keep the Canary from going before what was there is back (engine:FIN-01)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFinalizer:
+    """Let the Canary go, and with it the primary and all else that it owns.
+
+    `unconditional`: even if what was to be brought about before it has failed; else nothing happens then.
+    """
+
+    unconditional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreTarget:
+    """Give the target as many pods as the primary has, at least one, and its autoscaler the say (workloads:FIN-04, FIN-07)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreApex:
+    """Give an adopted apex Service its selector back (workloads:FIN-09)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevertRoutes:
+    """Put adopted routes back as they were, and take generated ones away (routers:K8S-17, IST-24, GW-29)."""
+
+
+RolloutEffect = (
     Adopt
     | EnsureServices
     | EnsureApex
@@ -86,3 +116,18 @@ Effect = (
     | ScaleTargetToZero
     | PruneConfigs
 )
+RestorationEffect = RestoreTarget | RestoreApex | RevertRoutes
+FinalizerEffect = AddFinalizer | RemoveFinalizer
+Effect = RolloutEffect | RestorationEffect | FinalizerEffect
+
+
+def relies_on_earlier(effect: Effect) -> bool:
+    """Whether it has to wait where one before it, in the same pass, has failed. What is put back does not: each part serves somebody."""
+    if isinstance(effect, RemoveFinalizer):
+        return not effect.unconditional
+    return not isinstance(effect, RestorationEffect)
+
+
+def is_relied_on(effect: Effect) -> bool:
+    """Whether those after it may wait for it. A finalizer that cannot be put on holds no rollout."""
+    return not isinstance(effect, AddFinalizer)

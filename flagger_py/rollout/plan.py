@@ -38,6 +38,7 @@ class Plan:
     progress_deadline: timedelta
     skip_analysis: bool = False
     suspended: bool = False
+    revert_on_deletion: bool = False
     hooks: frozenset[QuestionKind] = frozenset()
     """The stages that have at least one webhook."""
     muted_gates: frozenset[tuple[QuestionKind, str]] = frozenset()
@@ -81,6 +82,7 @@ def plan_of(canary: Canary, *, minimum_interval: timedelta, capabilities: Capabi
         progress_deadline=effective.progress_deadline(canary),
         skip_analysis=effective.is_analysis_skipped(canary),
         suspended=canary.spec.suspend,
+        revert_on_deletion=canary.spec.revert_on_deletion,
         hooks=hooks,
         muted_gates=frozenset(_muted(canary)),
         alerts_from=_alerts_from(analysis, has_global_notifier=has_global_notifier),

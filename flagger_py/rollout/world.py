@@ -10,7 +10,7 @@ from flagger_py.rollout.identity import configs_digest
 from flagger_py.rollout.plan import Plan
 from flagger_py.rollout.questions import Answer, QuestionKey
 from flagger_py.rollout.traffic import Pending, Routes
-from flagger_py.rollout.views import PrimaryView, ServicesView, TargetView
+from flagger_py.rollout.views import PrimaryView, RestorationView, ServicesView, TargetView
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ class World:
     services: ServicesView = NOTHING_YET
     routes: Routes | Pending = NOT_LOOKED_AT
     first_contact: FirstContact | None = None
+    restoration: RestorationView | None = None
+    """Only of a Canary that is being deleted; `None` there: none of the objects is its own."""
     answers: Mapping[QuestionKey, Answer] = field(default_factory=dict)
     asking: frozenset[QuestionKey] = frozenset()
     """Questions under way: none of them is asked again under another number while it lasts."""
@@ -72,3 +74,8 @@ class World:
     """False while too many runs have started at once."""
     frozen: bool = False
     """All rollouts are held where they are (`-freeze`)."""
+
+    @property
+    def is_deleting(self) -> bool:
+        """Somebody has deleted the Canary, and a finalizer keeps it."""
+        return self.canary.metadata.deletion_timestamp is not None

@@ -33,6 +33,7 @@ ELSEWHERE: Final = {
     "list alertproviders": "alerts",
     "watch alertproviders": "alerts",
     "get canaries": "a conflict, or a Canary that is read for the first time",
+    "patch canaries": "the finalizer of revertOnDeletion",
     "get controllerrevisions": "a deleted primary",
     "patch controllerrevisions": "a revision that comes back",
     "get events": "an event that happens again",

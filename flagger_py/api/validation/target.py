@@ -22,8 +22,6 @@ def target_problems(canary: Canary, context: Context) -> Iterator[Problem]:
     yield from _autoscaler_problems(canary)
     if context.no_cross_namespace_refs:
         yield from _cross_namespace_problems(canary)
-    if canary.spec.revert_on_deletion and not support.is_supported(Area.OTHER, support.REVERT_ON_DELETION):
-        yield not_supported("spec.revertOnDeletion", value=True, message="is not supported by this version yet")
 
 
 def _provider_problems(canary: Canary, context: Context) -> Iterator[Problem]:

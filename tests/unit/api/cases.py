@@ -448,7 +448,6 @@ TARGET = [
         says="at least 1",
         admission=True,
     ),
-    Case(rule="REVERT", changes={"spec.revertOnDeletion": True}, path="spec.revertOnDeletion", severity=NOT_SUPPORTED),
     Case(rule="GAP-67", changes={"spec": ABSENT}, path="spec", says="is required", admission=True),
 ]
 

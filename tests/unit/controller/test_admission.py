@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from flagger_py.api.canary import Canary
+from flagger_py.api.metadata import FINALIZER
 from flagger_py.api.problems import Problem, ProblemSeverity
 from flagger_py.api.status import ConditionType
-from flagger_py.controller.admission import FINALIZER, Admission
+from flagger_py.controller.admission import Admission
 
 SPEC = {"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "service": {"port": 80}}
 
@@ -54,11 +55,36 @@ def test_a_poison_object_keeps_its_metadata_and_status_and_says_what_is_wrong() 
     assert "spec.analysis.stepWeight: 10.5" in fault.message
 
 
-def test_a_canary_that_is_being_deleted_with_flaggers_finalizer_is_held_and_says_so() -> None:
-    held = canary(deletionTimestamp="2026-01-01T00:00:00Z", finalizers=[FINALIZER])
-    (fault,) = admission().faults(held)
-    assert fault.reason == "NotSupported"
-    assert FINALIZER in fault.message
+DELETED: dict[str, Any] = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": [FINALIZER]}
+
+
+def test_an_invalid_spec_holds_no_deletion() -> None:
+    """engine:HAZ-07, FIN-07."""
+    problem = Problem("spec.analysis.threshold", "-1", "must be at least 0", ProblemSeverity.INVALID)
+    assert admission(problem).faults(canary(**DELETED)) == ()
+
+
+@pytest.mark.parametrize(
+    ("broken", "target", "revert"),
+    [
+        pytest.param({"analysis": {"stepWeight": 10.5}}, "web", True, id="analysis"),
+        pytest.param({"service": 1}, "web", True, id="service"),
+        pytest.param({"targetRef": "web"}, "", True, id="target"),
+        pytest.param({"revertOnDeletion": "maybe"}, "web", True, id="the wish itself"),
+        pytest.param({"analysis": 1, "revertOnDeletion": False}, "web", False, id="no wish"),
+    ],
+)
+def test_of_a_deleted_poison_object_all_that_can_be_read_is_kept(broken: dict[str, Any], target: str, *, revert: bool) -> None:
+    """engine:HAZ-07, api:API-16: what was there is put back by it."""
+    parsed, faults = admission().parse(manifest(spec={**SPEC, "revertOnDeletion": True, **broken}, **DELETED))
+    assert faults == ()
+    assert (parsed.spec.target_ref.name, parsed.spec.revert_on_deletion) == (target, revert)
+    assert parsed.metadata.finalizers == (FINALIZER,)
+
+
+def test_without_any_spec_the_wish_counts_as_said() -> None:
+    parsed, faults = admission().parse({**manifest(**DELETED), "spec": 1})
+    assert (faults, parsed.spec.revert_on_deletion) == ((), True)
 
 
 def test_the_crd_of_flagger_holds_every_canary() -> None:

@@ -45,7 +45,7 @@ def test_subresources_and_names_make_rules_of_their_own() -> None:
 def test_every_installation_reads_its_own_kinds_writes_status_and_reports_events() -> None:
     """operations:§8"""
     policy = granted(rules(core_rights()))
-    assert policy["flagger.app", "canaries"] == {"get", "list", "watch"}
+    assert policy["flagger.app", "canaries"] == {"get", "list", "watch", "patch"}, "the finalizer of revertOnDeletion is metadata"
     assert policy["flagger.app", "canaries/status"] == {"patch"}
     assert policy["flagger.app", "canaries/finalizers"] == {"update"}
     assert policy["flagger.app", "metrictemplates"] == policy["flagger.app", "alertproviders"] == {"get", "list", "watch"}

@@ -6,28 +6,39 @@ from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from flagger_py.api.canary import Canary
+from flagger_py.api.metadata import FINALIZER
+from flagger_py.api.status import ConditionType
 from flagger_py.rollout.decide import decide
 from flagger_py.rollout.decision import Decision
 from flagger_py.rollout.effects import (
+    AddFinalizer,
     Adopt,
     CreatePrimary,
     Effect,
     EnsureApex,
     EnsureServices,
+    FinalizerEffect,
     NudgeRoutes,
     Promote,
     PruneConfigs,
+    RemoveFinalizer,
+    RestorationEffect,
+    RestoreApex,
     RestorePrimary,
+    RestoreTarget,
+    RevertRoutes,
     ScaleTargetToZero,
     ScaleTargetUp,
     SetTraffic,
+    is_relied_on,
+    relies_on_earlier,
 )
 from flagger_py.rollout.identity import configs_digest, promotion_id
 from flagger_py.rollout.plan import Plan
 from flagger_py.rollout.questions import Answer, Question, QuestionKey
 from flagger_py.rollout.readiness import Readiness, Ready
 from flagger_py.rollout.traffic import Pending, Routes
-from flagger_py.rollout.views import PrimaryView, ServicesView, TargetView
+from flagger_py.rollout.views import Back, Lost, Owed, Part, PrimaryView, RestorationView, ServicesView, TargetView
 from flagger_py.rollout.world import NOT_LOOKED_AT, NOTHING_YET, ConfigsView, Fault, FirstContact, World
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -93,6 +104,13 @@ class Simulation:
     """Revision and configs digest of each ControllerRevision, newest last."""
     decisions: list[Decision] = field(default_factory=list)
     asked: list[Question] = field(default_factory=list)
+    forbidden: frozenset[type[Effect]] = frozenset()
+    """Effects that the cluster refuses."""
+    restoration: RestorationView | None = None
+    """Instead of what follows from the apex Service and the routes, which here were there before the Canary."""
+    reverted: bool = False
+    gone: bool = False
+    """The Canary is deleted, and nothing keeps it any more."""
 
     def world(self) -> World:
         return World(
@@ -105,6 +123,7 @@ class Simulation:
             services=self.services,
             routes=self.routes,
             first_contact=self.first_contact,
+            restoration=self.restoration or self._restoration(),
             answers=self.answers,
             asking=frozenset(self.asking),
             frozen=self.frozen,
@@ -118,10 +137,30 @@ class Simulation:
         self.decisions.append(decision)
         self.canary = self.canary.model_copy(update={"status": decision.status})
         self.answers = {key: answer for key, answer in self.answers.items() if key in decision.consulted}
-        for effect in decision.effects:
-            self.apply(effect)
+        self._bring_about(decision)
         self._follow(decision)
         return decision
+
+    def _restoration(self) -> RestorationView:
+        apex: Part = Owed("it selects the primary's pods") if self.services.apex else Back()
+        routes: Part = Owed("they lead to the primary") if isinstance(self.routes, Routes) and not self.reverted else Back()
+        return RestorationView(apex=apex, routes=routes)
+
+    def _bring_about(self, decision: Decision) -> None:
+        """What the shell does: up to the first effect that fails, but for those that do not rely on others."""
+        failures: tuple[Fault, ...] = ()
+        has_failed = False
+        for effect in decision.effects:
+            if has_failed and relies_on_earlier(effect):
+                continue
+            if type(effect) in self.forbidden:
+                text = f"{type(effect).__name__} is forbidden"
+                failures = (*failures, Fault(ConditionType.REFERENCES_RESOLVED, "Forbidden", text, retry=True))
+                has_failed = has_failed or is_relied_on(effect)
+            else:
+                self.apply(effect)
+        if self.forbidden or failures:
+            self.failures = failures
 
     def _follow(self, decision: Decision) -> None:
         """What the shell's `Questions` does: drop what is not looked at, ask what is new."""
@@ -199,7 +238,42 @@ class Simulation:
             case PruneConfigs() | Adopt() | NudgeRoutes():
                 pass
             case _:
+                self._apply_at_the_end(effect)
+
+    def _apply_at_the_end(self, effect: RestorationEffect | FinalizerEffect) -> None:
+        match effect:
+            case RestoreTarget():
+                self._restore_target()
+            case RestoreApex():
+                self.services = replace(self.services, apex=False)
+            case RevertRoutes():
+                self.reverted = True
+            case AddFinalizer():
+                self.edit(finalizers=(*self.canary.metadata.finalizers, FINALIZER))
+            case RemoveFinalizer():
+                self.edit(finalizers=tuple(name for name in self.canary.metadata.finalizers if name != FINALIZER))
+                self.gone = self.canary.metadata.deletion_timestamp is not None
+            case _:
                 assert_never(effect)
+
+    def edit(self, **metadata: object) -> None:
+        """Change the metadata of the Canary."""
+        self.canary = self.canary.model_copy(update={"metadata": self.canary.metadata.model_copy(update=metadata)})
+
+    def delete(self) -> None:
+        """Somebody deletes the Canary; a finalizer keeps it."""
+        self.edit(deletion_timestamp=self.now)
+        self.gone = not self.canary.metadata.finalizers
+
+    def lose_sight(self, reason: str) -> None:
+        """Nothing that belongs to the Canary can be looked at."""
+        self.target = self.primary = None
+        self.restoration = RestorationView(workloads=Lost(reason), apex=Lost(reason), routes=Lost(reason))
+
+    def _restore_target(self) -> None:
+        if self.target is not None:
+            replicas = max(self.target.replicas, self.primary.replicas if self.primary else 1, 1)
+            self.target = replace(self.target, replicas=replicas, available=replicas, generation=self.target.generation + 1)
 
     def promote(self, revision: str, configs: str) -> None:
         """As the workload does: the snapshot first; nothing where the primary carries it."""

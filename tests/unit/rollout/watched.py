@@ -3,7 +3,17 @@
 from flagger_py.api.rollout_record import RolloutRecord
 from flagger_py.api.status import CanaryStatus, Phase
 from flagger_py.rollout.decision import Decision
-from flagger_py.rollout.effects import CreatePrimary, Effect, Promote, RestorePrimary, ScaleTargetToZero, SetTraffic
+from flagger_py.rollout.effects import (
+    CreatePrimary,
+    Effect,
+    Promote,
+    RemoveFinalizer,
+    RestoreApex,
+    RestorePrimary,
+    RevertRoutes,
+    ScaleTargetToZero,
+    SetTraffic,
+)
 from flagger_py.rollout.readiness import Ready
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, Routes
 from flagger_py.rollout.turn import UNKNOWN_REVISION
@@ -73,6 +83,8 @@ class Watched(Simulation):
                 assert self.primary is None
             case ScaleTargetToZero():
                 assert self.routes == ALL_PRIMARY, "no pods go while they have traffic"
+            case RestoreApex() | RevertRoutes() | RemoveFinalizer():
+                self._check_restoration(effect)
             case _:
                 pass
 
@@ -86,9 +98,23 @@ class Watched(Simulation):
             assert self.primary, "no traffic to a primary that does not exist"
             assert isinstance(self.primary.readiness, Ready), "a weight is raised only while the version is Ready"
 
+    def _check_restoration(self, effect: Effect) -> None:
+        """Users go to the target only while it can serve, and the primary goes only when nobody is left on it."""
+        if not self.plan.revert_on_deletion or (isinstance(effect, RemoveFinalizer) and effect.unconditional):
+            return
+        if self.target and self.primary and isinstance(self.primary.readiness, Ready) and not self.forbidden:
+            assert isinstance(self.target.readiness, Ready), "no traffic to a target that is not ready"
+            assert self.target.available > 0
+        if not isinstance(effect, RestoreApex) and not self.restoration and not self.forbidden:
+            assert not self.services.apex, "the apex leads to the target before the routes lead to the apex"
+        if isinstance(effect, RemoveFinalizer) and not self.restoration:
+            assert self.reverted or not isinstance(self.routes, Routes), "the primary goes after the routes"
+
     def _check_wake(self, decision: Decision) -> None:
         """Every state that is not settled or held moves by itself; without a target there may be only its appearance to wait for."""
-        if self.plan.suspended or self.frozen or self.faults:
+        if (self.plan.suspended or self.frozen or self.faults) and not self.canary.metadata.deletion_timestamp:
+            return
+        if self.gone or (self.canary.metadata.deletion_timestamp and not self.canary.metadata.finalizers):
             return
         if decision.status.phase in SETTLED or (self.target is None and decision.status.phase in NEEDS_TARGET):
             return
