@@ -5,6 +5,7 @@ from datetime import datetime
 from flagger_py.api.status import ConditionType, Phase
 from flagger_py.rollout import conditions
 from flagger_py.rollout.adopt import adopt
+from flagger_py.rollout.commands import conclude, obey
 from flagger_py.rollout.decision import Decision
 from flagger_py.rollout.deletion import has_finalizer, keep_finalizer, terminate
 from flagger_py.rollout.initialise import begin, initialise
@@ -54,7 +55,9 @@ def _dispatch(turn: Turn) -> None:
         return
     turn.mend_clocks()
     turn.rebase_moved_hash()
+    command = obey(turn)
     _go_on(turn)
+    conclude(turn, command)
     if turn.phase not in _BEFORE_INITIALIZED:
         turn.keep_primary()
 

@@ -28,11 +28,18 @@ class Result(StrEnum):
 
 
 def end(turn: Turn, result: Result, reason: str, *, detail: str = "", severity: alerts.Severity = alerts.Severity.ERROR) -> None:
-    """Decide how the run ends, and begin to bring it about in the same pass.
+    """Decide how the run ends, and begin to bring it about in the same pass."""
+    decide_end(turn, result, reason, detail=detail, severity=severity)
+    unwind(turn)
+
+
+def decide_end(turn: Turn, result: Result, reason: str, *, detail: str = "", severity: alerts.Severity = alerts.Severity.ERROR) -> None:
+    """Put the end of the run into the record, and tell it.
 
     `detail` and `severity` are for the alert: what exactly went wrong, and how much a rollback matters.
     """
-    turn.update(outcome=Outcome(result=result, reason=reason[:MESSAGE_LIMIT], at=turn.now), promoting=False, gate=None)
+    outcome = Outcome(result=result, reason=reason[:MESSAGE_LIMIT], at=turn.now)
+    turn.update(outcome=outcome, promoting=False, gate=None, paused_since=None)
     if result is Result.FAILED:
         turn.tell(Severity.WARNING, f"Rolling back {turn.plan.canary_name} {reason}", "rolling-back")
         turn.tell(Severity.WARNING, f"Canary failed! Scaling down {turn.plan.canary_name}", "failed")
@@ -40,7 +47,6 @@ def end(turn: Turn, result: Result, reason: str, *, detail: str = "", severity: 
     else:
         turn.tell(Severity.NORMAL, f"Cancelled {turn.plan.canary_name}: {reason}", "cancelled")
         alerts.cancelled(turn, reason)
-    unwind(turn)
 
 
 def unwind(turn: Turn) -> None:

@@ -71,12 +71,32 @@ def _go_on(turn: Turn) -> None:
 
 
 def _take_step(turn: Turn, *, is_abort_known: bool) -> None:
-    if turn.plan.skip_analysis:
-        _begin_promotion(turn)
+    if turn.skips_step:
+        _skip_step(turn)
+    elif turn.record.paused_since and (turn.plan.skip_analysis or turn.record.step == 0):
+        _stay_paused(turn)
+        turn.wake(turn.now + turn.plan.interval)
+    elif turn.plan.skip_analysis:
+        begin_promotion(turn)
     elif turn.record.step == 0:
         _first_step(turn)
     else:
         _check_step(turn, is_abort_known=is_abort_known)
+
+
+def _skip_step(turn: Turn) -> None:
+    """The next stage, or the promotion, whatever hook, check or gate it waits for."""
+    turn.skips_step = False
+    turn.update(pre_rollout=True, gate=None)
+    following = strategies.next_stage(turn.plan, turn.record.step, turn.desired)
+    if following is None:
+        begin_promotion(turn)
+    else:
+        _enter_stage(turn, following)
+
+
+def _stay_paused(turn: Turn) -> None:
+    turn.hold("paused by hand")
 
 
 def _reset_traffic(turn: Turn) -> None:
@@ -140,7 +160,7 @@ def _first_step(turn: Turn) -> None:
         return
     following = strategies.next_stage(turn.plan, 0, turn.desired)
     if following is None:
-        _begin_promotion(turn)
+        begin_promotion(turn)
     else:
         _advance(turn, following)
 
@@ -173,6 +193,9 @@ def _check_step(turn: Turn, *, is_abort_known: bool) -> None:
     following = strategies.next_stage(turn.plan, turn.record.step, turn.desired)
     if not answer.passed:
         _count_failure(turn, answer, kind="rollout")
+    elif turn.record.paused_since:
+        _record_check(turn, answer)
+        _stay_paused(turn)
     elif following is None:
         _confirm_promotion(turn, answer)
     else:
@@ -234,6 +257,10 @@ def _advance(turn: Turn, following: Routes, *, answer: Answer | None = None) -> 
         if kind is QuestionKind.CONFIRM_PROMOTION and turn.phase is not Phase.WAITING_PROMOTION:
             turn.enter(Phase.WAITING_PROMOTION)
         return
+    _enter_stage(turn, following)
+
+
+def _enter_stage(turn: Turn, following: Routes) -> None:
     turn.update(step=turn.record.step + 1, check_number=0)
     if turn.phase is Phase.WAITING_PROMOTION:
         turn.enter(Phase.PROGRESSING)
@@ -250,14 +277,14 @@ def _confirm_promotion(turn: Turn, answer: Answer) -> None:
         return
     _record_check(turn, answer)
     if state is GateState.OPEN:
-        _begin_promotion(turn)
+        begin_promotion(turn)
     elif turn.phase is not Phase.WAITING_PROMOTION:
         turn.enter(Phase.WAITING_PROMOTION)
 
 
-def _begin_promotion(turn: Turn) -> None:
+def begin_promotion(turn: Turn) -> None:
     """Store the intent before the primary is touched (engine:HAZ-09)."""
-    turn.update(promoting=True)
+    turn.update(promoting=True, paused_since=None)
     turn.tell(
         Severity.NORMAL,
         f"Copying {turn.plan.target_name} template spec to {turn.plan.target_name.replace('.', '-primary.', 1)}",

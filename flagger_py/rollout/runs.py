@@ -30,6 +30,12 @@ def restart(turn: Turn) -> None:
     turn.route()
 
 
+def begin_again(turn: Turn) -> None:
+    """The same revision from the start, because a person wants it; the pass goes on with its first step."""
+    _store_run(turn)
+    turn.tell(Severity.NORMAL, f"Restarting analysis for {turn.plan.target_name}", "begin-again")
+
+
 def _store_run(turn: Turn) -> None:
     """Revision, configs, zero counters; no traffic on the canary unless it is the copy that serves (engine:HAZ-19)."""
     serving = turn.record.serving_canary
@@ -39,6 +45,7 @@ def _store_run(turn: Turn) -> None:
         check_number=0,
         pre_rollout=serving,
         gate=None,
+        paused_since=None,
         promoting=False,
         outcome=None,
         checks=(),

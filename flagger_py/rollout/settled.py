@@ -30,7 +30,8 @@ def _replace_primary(turn: Turn) -> None:
     """A deleted primary is restored; where the Canary was given another target, that one is initialised (engine:SPC-06)."""
     target = turn.world.target
     if target is not None and turn.record.target_uid not in ("", target.uid):
-        turn.record = RolloutRecord(outbox=turn.record.outbox, outbox_overflow=turn.record.outbox_overflow)
+        kept = turn.record
+        turn.record = RolloutRecord(outbox=kept.outbox, outbox_overflow=kept.outbox_overflow, command=kept.command)
         begin(turn)
     else:
         turn.hold("the primary is missing")

@@ -40,6 +40,8 @@ class Turn:
         self.wake_at: datetime | None = None
         self.retry = False
         self.reason = ""
+        self.skips_step = False
+        """A person wants the next step now; false again once it is taken."""
 
     # what is there
 
