@@ -1,8 +1,11 @@
 """What can happen to a small rollout: calm moves lead on, troubles disturb it."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from flagger_py.api.commands import Verb
+from flagger_py.api.metadata import COMMAND
 from flagger_py.api.rollout_record import CheckOutcome
 from flagger_py.rollout.questions import Answer, Question, QuestionKey, QuestionKind
 from flagger_py.rollout.readiness import Dead, NotReady, Readiness, Ready
@@ -55,7 +58,16 @@ def trouble_moves(state: State) -> Iterator[tuple[str, Move]]:
         for routes in DRIFTS:
             if routes != state.routes:
                 yield f"edit the routes to {routes.primary}/{routes.canary}", editing(routes)
+    yield from command_moves(state)
     yield "change the config", lambda sim: setattr(sim, "checksums", {"configmap/web": "b" if sim.checksums == CONFIG_A else "a"})
+
+
+def command_moves(state: State) -> Iterator[tuple[str, Move]]:
+    """What changes a run. A pause only prolongs it, by as many checks as one likes: the state space would have no end."""
+    if state.status.rollout and state.status.rollout.run:
+        for verb in Verb:
+            if verb not in (Verb.PAUSE, Verb.RESUME):
+                yield f"command {verb}", commanding(verb)
 
 
 def heal(sim: Watched) -> bool:
@@ -105,6 +117,17 @@ def primary_becomes(readiness: Readiness) -> Move:
 
 def passing(sim: Watched) -> None:
     sim.watched_step()
+
+
+def commanding(verb: Verb) -> Move:
+    """A person gives the run a command, and a pass looks at it."""
+
+    def move(sim: Watched) -> None:
+        sim.edit(annotations={COMMAND: json.dumps({"id": "1", "verb": verb.value, "run": sim.record.run})})
+        sim.watched_step()
+        sim.edit(annotations={})
+
+    return move
 
 
 def releasing(revision: str) -> Move:

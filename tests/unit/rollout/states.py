@@ -93,7 +93,8 @@ def canonical(status: CanaryStatus, generation: int) -> CanaryStatus:
     if (record := status.rollout) is not None:
         seen = 2 if record.target_generation == generation else 1
         outcome = record.outcome and record.outcome.model_copy(update={"at": START, "reason": ""})
-        changes["rollout"] = record.model_copy(update={"checks": (), "outcome": outcome, "target_generation": seen})
+        said = {"command": None, "paused_since": record.paused_since and START}
+        changes["rollout"] = record.model_copy(update={"checks": (), "outcome": outcome, "target_generation": seen, **said})
     return status.model_copy(update=changes)
 
 

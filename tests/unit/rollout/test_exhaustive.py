@@ -4,10 +4,13 @@
 """
 
 import os
+from dataclasses import replace
 
 import pytest
 
+from flagger_py.api.metadata import FINALIZER
 from flagger_py.rollout.questions import QuestionKind
+from tests.unit.rollout.moves import heal
 from tests.unit.rollout.simulation import SECOND, weighted_plan
 from tests.unit.rollout.state_space import StateSpace
 
@@ -36,3 +39,25 @@ def test_whatever_happens_the_properties_hold_and_the_newest_revision_is_settled
     space = StateSpace(weighted_plan(**SMALL | changes), troubles=TROUBLES, limit=500_000)
     space.explore()
     assert len(space.states) > states, "the search has lost its way"
+
+
+@pytest.mark.timeout(60 + 600 * (TROUBLES - 1))
+@pytest.mark.parametrize(
+    "changes", [pytest.param({}, id="weighted"), pytest.param({"step_weight_promotion": 25}, id="a promotion in stages")]
+)
+def test_deleted_in_any_of_these_states_it_goes_and_users_are_served(changes: dict[str, object]) -> None:
+    """engine:FIN-02, FIN-08, ISS-10: `Watched` holds each pass of the deletion to the order that keeps users served."""
+    space = StateSpace(weighted_plan(**SMALL | changes), troubles=TROUBLES, limit=500_000)
+    space.explore()
+    for key, state in space.states.items():
+        simulation = space.thaw(state)
+        simulation.plan = replace(simulation.plan, revert_on_deletion=True)
+        simulation.edit(finalizers=(FINALIZER,))
+        simulation.delete()
+        for _ in range(30):
+            if simulation.gone or not heal(simulation):
+                simulation.now += simulation.plan.interval / 2
+            if not simulation.gone:
+                simulation.watched_step()
+        assert simulation.gone, f"{simulation.decisions[-1].reason} after {space.way_to(key)}"
+        assert not any("let go" in text for text in simulation.messages), space.way_to(key)

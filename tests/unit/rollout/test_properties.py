@@ -1,5 +1,6 @@
-"""What must hold for every input (design §3): random interleavings of users, pods, faults, crashes and time."""
+"""What must hold for every input (design §3): random interleavings of users, pods, faults, crashes, commands, a deletion, and time."""
 
+import json
 from dataclasses import replace
 from datetime import datetime
 
@@ -7,9 +8,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import Phase as HypothesisPhase
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from flagger_py.api.analysis import Severity
+from flagger_py.api.commands import Verb
+from flagger_py.api.metadata import COMMAND, FINALIZER
 from flagger_py.api.rollout_record import CheckOutcome
 from flagger_py.api.status import Phase
 from flagger_py.rollout.questions import Answer, Question, QuestionKind
@@ -34,7 +37,18 @@ class Rollouts(RuleBasedStateMachine):
         super().__init__()
         self.outcome = "pass"
         self.alerted: set[datetime] = set()
+        self.commands = 0
         self.simulation = Watched(plan=weighted_plan(hooks=ALL_HOOKS, alerts_from=Severity.INFO), answer=self._answer)
+
+    @initialize(start=st.sampled_from(["new", "initialised", "started", "started"]), revert=st.booleans())
+    def stands_at(self, start: str, *, revert: bool) -> None:
+        """Most of what can happen needs a run under way."""
+        self.simulation.plan = replace(self.simulation.plan, revert_on_deletion=revert)
+        if start != "new":
+            self.simulation.settle()
+        if start == "started":
+            self.simulation.release("v1:two")
+            self.simulation.settle()
 
     def _answer(self, question: Question) -> Answer | None:
         kind = question.key.kind
@@ -82,6 +96,26 @@ class Rollouts(RuleBasedStateMachine):
         if self.simulation.status.phase in SETTLED:
             self.simulation.primary = None
 
+    @precondition(lambda self: self.simulation.status.rollout and self.simulation.status.rollout.run)
+    @rule(verb=st.sampled_from(Verb), names_run=st.sampled_from([True, True, True, False]))
+    def a_person_commands(self, verb: Verb, *, names_run: bool) -> None:
+        """The annotation stays until the next one."""
+        self.commands += 1
+        body = {"id": str(self.commands), "verb": verb.value, "run": self.simulation.record.run if names_run else ""}
+        self.simulation.edit(annotations={COMMAND: json.dumps(body)})
+        self._pass()
+
+    @rule(revert=st.booleans())
+    def somebody_wants_it_reverted_on_deletion(self, *, revert: bool) -> None:
+        self.simulation.plan = replace(self.simulation.plan, revert_on_deletion=revert)
+
+    @precondition(lambda self: FINALIZER in self.simulation.canary.metadata.finalizers)
+    @rule(is_late=st.booleans())
+    def somebody_deletes_the_canary(self, *, is_late: bool) -> None:
+        """Rarely, because nothing comes after it."""
+        if is_late and self.commands > 2 and not self.simulation.canary.metadata.deletion_timestamp:
+            self.simulation.delete()
+
     @rule(skip=st.booleans(), threshold=st.integers(1, 3))
     def somebody_edits_the_spec(self, skip: bool, threshold: int) -> None:
         self.simulation.plan = replace(self.simulation.plan, skip_analysis=skip, threshold=threshold)
@@ -104,6 +138,8 @@ class Rollouts(RuleBasedStateMachine):
         self.simulation.crash()
 
     def _pass(self) -> None:
+        if self.simulation.gone:
+            return
         self.simulation.watched_step()
         self._note_alerts()
 
@@ -112,6 +148,20 @@ class Rollouts(RuleBasedStateMachine):
         status = self.simulation.status
         if status.phase is Phase.PROGRESSING and status.rollout and status.rollout.outcome is None:
             assert status.failed_checks <= 3
+
+    @invariant()
+    def what_is_paused_is_a_run_under_way(self) -> None:
+        status = self.simulation.status
+        if status.rollout and status.rollout.paused_since:
+            assert status.phase in (Phase.PROGRESSING, Phase.WAITING_PROMOTION)
+            assert status.rollout.outcome is None
+            assert not status.rollout.promoting
+
+    @invariant()
+    def a_command_is_obeyed_or_refused(self) -> None:
+        status = self.simulation.status
+        if status.rollout and status.rollout.command:
+            assert status.rollout.command.result == "done" or status.rollout.command.result.startswith("refused: ")
 
     @invariant()
     def a_run_that_failed_was_told_of(self) -> None:
@@ -128,14 +178,18 @@ class Rollouts(RuleBasedStateMachine):
     @precondition(lambda self: self.simulation.status.phase is not Phase.NONE)
     @rule()
     def all_heals(self) -> None:
-        """The newest revision is promoted in the end, whatever came before."""
+        """The newest revision is promoted in the end, whatever came before; a Canary that is deleted goes, and users are served."""
         simulation = self.simulation
         self.outcome = "pass"
+        self._resume()
         for _ in range(60):
             self.canary_becomes(Ready())
             self.primary_becomes(Ready())
             self._pass()
             simulation.now += simulation.plan.interval / 2
+        if simulation.canary.metadata.deletion_timestamp:
+            assert simulation.gone
+            return
         assert simulation.status.phase in SETTLED, simulation.decisions[-1].reason
         assert simulation.target
         assert simulation.record.revision == simulation.target.revision
@@ -144,6 +198,13 @@ class Rollouts(RuleBasedStateMachine):
             assert simulation.record.promoted_revision == simulation.target.revision
             assert simulation.primary_revision == simulation.target.revision
         assert simulation.routes == ALL_PRIMARY
+
+    def _resume(self) -> None:
+        record = self.simulation.status.rollout
+        if record and record.paused_since:
+            self.simulation.edit(annotations={COMMAND: json.dumps({"id": "resume", "verb": "resume", "run": record.run})})
+        else:
+            self.simulation.edit(annotations={})
 
 
 TestRollouts = pytest.mark.timeout(120)(Rollouts.TestCase)
