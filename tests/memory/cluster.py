@@ -24,7 +24,7 @@ from flagger_py.kube.client import Client, WatchOptions
 from flagger_py.kube.transport import Transport
 from flagger_py.local.apiserver import ApiServer
 from flagger_py.local.apiserver.users import AUTHENTICATED, MASTERS, User
-from flagger_py.objects.errors import ApiError
+from flagger_py.objects.errors import ApiError, NotServed
 from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import CANARY, DEPLOYMENT, EVENT, Manifest, Ref, Resource
 
@@ -194,18 +194,21 @@ async def running_controller(cluster: MemoryCluster, **flags: Any) -> AsyncItera
 
 
 async def _watch(client: Client, resource: Resource) -> AsyncIterator[Manifest]:
-    """Every object of a kind as it is and as it changes."""
+    """Every object of a kind as it is and as it changes, as long as there is such a kind."""
     version = "0"
     async for page in client.pages(resource):
         version = page.resource_version
         for item in page.items:
             yield item
     while True:
-        async with client.watch(WatchOptions(resource, "", version, 3000)) as events:
-            async for event in events:
-                version = event.object["metadata"]["resourceVersion"]
-                if event.type in ("ADDED", "MODIFIED"):
-                    yield event.object
+        try:
+            async with client.watch(WatchOptions(resource, "", version, 3000)) as events:
+                async for event in events:
+                    version = event.object["metadata"]["resourceVersion"]
+                    if event.type in ("ADDED", "MODIFIED"):
+                        yield event.object
+        except NotServed:
+            return
 
 
 async def _run_deployments(cluster: MemoryCluster) -> None:
