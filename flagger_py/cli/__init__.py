@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 _COMMANDS: Final = {
+    "canary": "Promote, abort, pause, resume, retry, skip or restart a rollout by hand.",
     "controller": "Run the controller (takes Flagger's flags).",
     "crds": "Print the CustomResourceDefinitions.",
     "demo": "Show a good and a bad rollout on the embedded cluster, with real traffic.",
