@@ -84,6 +84,8 @@ def test_a_command_exists_with_its_options(page: str, command: str) -> None:
         known = {f"-{item.flag}" for item in settings()} | {"-help", "-provider"}
     else:
         subcommand = group.get_command(context, name)
+        if isinstance(subcommand, click.Group):
+            subcommand = subcommand.get_command(click.Context(subcommand), arguments[0])
         assert subcommand is not None
         known = {option for parameter in subcommand.params for option in parameter.opts + parameter.secondary_opts} | {"--help"}
     assert options <= known
