@@ -78,6 +78,9 @@ class Router(ABC):
     async def nudge(self, canary: Canary) -> None:  # noqa: B027 - most backends need none
         """Make a backend that has not taken over a change for long look again, once for each change. By default nothing."""
 
+    async def prepare_finalize(self, canary: Canary) -> None:  # noqa: B027 - most backends need none
+        """Make known to the backend what `finalize` will lead to, without traffic: called some seconds before. By default nothing."""
+
     @abstractmethod
     async def finalize(self, canary: Canary) -> None:
         """Put back what was there before; succeeds where nothing is left to do.

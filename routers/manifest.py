@@ -18,6 +18,7 @@ from flagger_py.rollout.traffic import ALL_PRIMARY, Pending, Routes, Traffic
 from flagger_py.rollout.views import Awaited, Back, Owed
 from flagger_py.routers.backends import Backends
 from flagger_py.routers.base import Router, RouterError, RouterSettings
+from flagger_py.routers.introduction import introduced
 from flagger_py.routers.meaning import first_difference, metadata_difference, without_empty
 from flagger_py.routers.ownership import ORIGINAL, original_spec, without_notes
 
@@ -108,15 +109,29 @@ class ManifestRouter(Router):
             attempt += 1
             live = await self._fetch(canary, self.objects.get)
 
+    async def prepare_finalize(self, canary: Canary) -> None:
+        await self._change(lambda live: self._introduce(canary, live), canary)
+
     async def finalize(self, canary: Canary) -> None:
+        await self._change(lambda live: self.revert(canary, live), canary)
+
+    def _introduce(self, canary: Canary, live: Live) -> dict[Ref, Manifest]:
+        backends = Backends.of(canary)
+        reverted = {ref: wanted for ref, wanted in self.revert(canary, live).items() if self.leads_users(ref)}
+        return {
+            ref: dict(live[ref]) | {"spec": introduced(live[ref].get("spec"), wanted["spec"], backends)} for ref, wanted in reverted.items()
+        }
+
+    async def _change(self, render: Callable[[Live], dict[Ref, Manifest]], canary: Canary) -> None:
+        """Bring objects that exist to what is rendered from them as they are now."""
         for attempt in range(1, _ATTEMPTS + 1):
             live = await self._fetch(canary, self.objects.get)
             try:
-                for ref, wanted in self.revert(canary, live).items():
+                for ref, wanted in render(live).items():
                     patch = merge_patch(live[ref], wanted)
                     if not patch.is_empty:
                         await self.objects.patch(ref, pinned(patch, live[ref]))
-                        log.info("route_reverted", route=str(ref))
+                        log.info("route_changed_for_deletion", route=str(ref))
             except Conflict:
                 if attempt == _ATTEMPTS:
                     raise

@@ -101,6 +101,8 @@ async def put_back(effect: RestorationEffect, canary: Canary, remains: Remains) 
             await _present(remains.workload).restore_target(canary)
         case RestoreApex():
             await _present(remains.workload).restore_apex(canary)
+        case RevertRoutes(only_prepare=True):
+            await of_router(remains.provider, lambda: _present(remains.router).prepare_finalize(canary))
         case RevertRoutes():
             await of_router(remains.provider, lambda: _present(remains.router).finalize(canary))
 

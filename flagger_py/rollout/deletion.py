@@ -23,6 +23,9 @@ DEADLINE: Final = timedelta(minutes=5)
 LONGEST_DRAIN: Final = timedelta(seconds=30)
 """Kubernetes' own default for a pod that is told to end; a shorter `analysis.interval` is enough, as at the end of a promotion."""
 
+PREPARATION: Final = timedelta(seconds=3)
+"""For how long a gateway knows what the routes will lead to before they do: Envoy needs tenths of a second for a new Service."""
+
 
 class Stage(StrEnum):
     """What is waited for."""
@@ -85,9 +88,16 @@ def _restore(turn: Turn, view: RestorationView) -> None:
         _give_up(turn, view)
         return
     if isinstance(part, Owed):
-        turn.do(_EFFECTS[stage])
+        turn.do(_effect(turn, stage, since))
     turn.retry = turn.retry or isinstance(part, Lost)
     _wait(turn, stage, part.reason, since)
+
+
+def _effect(turn: Turn, stage: Stage, since: datetime) -> Effect:
+    if stage is Stage.ROUTES and turn.primary is not None and turn.now < since + PREPARATION:
+        turn.wake(since + PREPARATION)
+        return RevertRoutes(only_prepare=True)
+    return _EFFECTS[stage]
 
 
 def _begin(turn: Turn) -> None:

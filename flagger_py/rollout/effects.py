@@ -100,7 +100,12 @@ class RestoreApex:
 
 @dataclass(frozen=True, slots=True)
 class RevertRoutes:
-    """Put adopted routes back as they were, and take generated ones away (routers:K8S-17, IST-24, GW-29)."""
+    """Put adopted routes back as they were, and lead all others to the apex Service (routers:IST-24, GW-29, CTR-17).
+
+    `only_prepare`: tell the gateway what is coming, and move no traffic yet.
+    """
+
+    only_prepare: bool = False
 
 
 RolloutEffect = (

@@ -129,7 +129,7 @@ async def test_deleted_in_any_phase_everything_is_as_before_and_users_are_served
             assert (await cluster.get(CANARY, "web"))["metadata"]["finalizers"] == [FINALIZER]
             serving.problems.clear()
             await cluster.client.delete(WEB)
-            assert await until_gone(cluster) <= 15
+            assert await until_gone(cluster) <= 20
             await asyncio.sleep(10)
         assert {one: (await cluster.get(one, "web"))["spec"] for one in before} == before
         assert "annotations" not in (await cluster.get(resource, "web"))["metadata"]
@@ -267,7 +267,7 @@ async def test_a_right_that_is_missing_is_told_and_does_not_hold_it_for_ever(res
 
 
 async def test_a_target_that_cannot_start_is_waited_for_while_the_primary_serves() -> None:
-    """engine:ACC-12, workloads:S15: mended after an hour, it goes, and nobody was without service."""
+    """engine:ACC-12, workloads:FIN-05: mended after an hour, it goes, and nobody was without service."""
     async with app() as (cluster, serving), running_controller(cluster):
         await reach(cluster, "Failed")
         cluster.broken_images.add("web:2")

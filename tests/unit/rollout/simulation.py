@@ -246,8 +246,8 @@ class Simulation:
                 self._restore_target()
             case RestoreApex():
                 self.services = replace(self.services, apex=False)
-            case RevertRoutes():
-                self.reverted = True
+            case RevertRoutes(only_prepare):
+                self.reverted = self.reverted or not only_prepare
             case AddFinalizer():
                 self.edit(finalizers=(*self.canary.metadata.finalizers, FINALIZER))
             case RemoveFinalizer():

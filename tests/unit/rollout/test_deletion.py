@@ -10,7 +10,7 @@ from flagger_py.api.metadata import FINALIZER, SKIP_REVERT
 from flagger_py.api.rollout_record import Deletion
 from flagger_py.api.status import ConditionType, Phase
 from flagger_py.rollout.decide import decide
-from flagger_py.rollout.deletion import DEADLINE, LONGEST_DRAIN
+from flagger_py.rollout.deletion import DEADLINE, LONGEST_DRAIN, PREPARATION
 from flagger_py.rollout.effects import AddFinalizer, Effect, RemoveFinalizer, RestoreApex, RestoreTarget, RevertRoutes
 from flagger_py.rollout.questions import QuestionKind
 from flagger_py.rollout.readiness import Ready
@@ -54,8 +54,10 @@ def waits(simulation: Watched, seconds: float = 10, passes: int = 8) -> None:
 
 
 def deleted(simulation: Watched) -> Watched:
+    """Somebody has deleted it, and the gateway has been told what is coming."""
     simulation.delete()
     waits(simulation, 0)
+    waits(simulation, PREPARATION.total_seconds())
     return simulation
 
 
@@ -178,12 +180,12 @@ class TestOrder:
         simulation.forbidden = frozenset({RestoreTarget})
         deleted(simulation)
         assert effects(simulation) == [RestoreTarget]
-        waits(simulation)
-        waits(simulation)
+        for _ in range(4):
+            waits(simulation)
         assert simulation.gone
 
     def test_unready_pods_get_no_traffic(self) -> None:
-        """engine:ACC-12, workloads:S15, FIN-05: it waits as long as the primary serves, and says so."""
+        """engine:ACC-12, workloads:FIN-05: it waits as long as the primary serves, and says so."""
         simulation = initialised(**REVERT)
         simulation.delete()
         simulation.step()
@@ -194,8 +196,8 @@ class TestOrder:
         assert simulation.services.apex
         assert [text for text in simulation.messages if text.startswith("The deletion of web.test waits: web.test is not ready")]
         canary_becomes(simulation, Ready())
-        waits(simulation)
-        waits(simulation)
+        for _ in range(3):
+            waits(simulation)
         assert simulation.gone
 
     def test_routes_wait_for_the_apex_and_the_primary_for_the_gateway(self) -> None:
@@ -210,6 +212,17 @@ class TestOrder:
         waits(simulation)
         waits(simulation)
         assert simulation.gone
+
+    def test_the_gateway_is_told_what_is_coming_before_requests_go_there(self) -> None:
+        """routers:UPS-15: Envoy answers 503 while it does not know a Service yet to which it is to send."""
+        simulation = started(**REVERT)
+        simulation.delete()
+        waits(simulation, 0)
+        assert simulation.decisions[-1].effects == (RevertRoutes(only_prepare=True),)
+        assert simulation.decisions[-1].wake_at == simulation.now + PREPARATION
+        assert not simulation.reverted
+        waits(simulation, PREPARATION.total_seconds())
+        assert simulation.reverted
 
     def test_the_drain_is_an_interval_and_no_longer_than_half_a_minute(self) -> None:
         """engine:FIN-05"""
@@ -282,7 +295,8 @@ class TestHalfGone:
         """engine:FIN-08"""
         simulation = started(**REVERT)
         simulation.restoration = view
-        deleted(simulation)
+        simulation.delete()
+        waits(simulation, 0)
         waits(simulation, DEADLINE.total_seconds() - 1)
         assert not simulation.gone
         waits(simulation, 1)
@@ -339,6 +353,7 @@ class TestHalfGone:
         simulation.edit(deletion_timestamp=simulation.now - timedelta(hours=1))
         waits(simulation, 0)
         assert not simulation.gone
+        waits(simulation)
         waits(simulation)
         assert not any("is let go" in text for text in simulation.messages)
         assert simulation.gone

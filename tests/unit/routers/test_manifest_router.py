@@ -169,6 +169,46 @@ async def test_an_adopted_route_is_given_back_as_it_was() -> None:
     assert objects.writes == []
 
 
+@pytest.mark.parametrize("provider", ["gatewayapi:v1", "contour"])
+async def test_a_gateway_learns_of_what_is_coming_without_traffic(provider: str) -> None:
+    """routers:UPS-15: a Service that is new to Envoy gets no request before Envoy has it; adopted routes and generated ones."""
+    canary, objects = canary_of(provider), MemoryObjects()
+    router = router_of(provider, objects)
+    await router.set_routes(canary, weights(20))
+    ref = route_of(router, canary)
+    await router.prepare_finalize(canary)
+    assert await router.get_routes(canary) == Routes(80, 20)
+    (rule,) = objects.stored[ref]["spec"]["rules" if provider.startswith("gateway") else "routes"]
+    entries = rule["backendRefs" if provider.startswith("gateway") else "services"]
+    assert [(entry["name"], entry["weight"]) for entry in entries] == [("web-primary", 80), ("web-canary", 20), ("web", 0)]
+    objects.writes.clear()
+    await router.prepare_finalize(canary)
+    assert objects.writes == []
+    assert isinstance(await router.restoration(canary), Owed)
+
+
+async def test_the_backends_of_an_adopted_route_are_introduced() -> None:
+    objects = MemoryObjects([(ROUTE.resource, foreign_route())])
+    router = router_of(PROVIDER, objects)
+    before = objects.stored[ROUTE]["spec"]
+    await router.set_routes(CANARY, weights(20))
+    await router.prepare_finalize(CANARY)
+    rules = objects.stored[ROUTE]["spec"]["rules"]
+    assert {entry["name"] for rule in rules for entry in rule["backendRefs"]} == {"admin", "web-primary", "web-canary", "web"}
+    await router.finalize(CANARY)
+    assert objects.stored[ROUTE]["spec"] == before
+
+
+async def test_a_mesh_knows_every_service() -> None:
+    """Istio's proxies have a cluster for each Service, routed to or not."""
+    canary, objects = canary_of("istio"), MemoryObjects()
+    router = router_of("istio", objects)
+    await router.set_routes(canary, weights(20))
+    objects.writes.clear()
+    await router.prepare_finalize(canary)
+    assert objects.writes == []
+
+
 async def test_what_is_given_back_is_owed_then_awaited_then_back() -> None:
     """engine:ISS-10, routers:UPS-15: the primary goes only when the gateway has taken over the route as it was."""
     objects = MemoryObjects([(ROUTE.resource, foreign_route())])
