@@ -10,6 +10,7 @@ from flagger_py.api.rollout_record import DesiredRoutes
 from flagger_py.api.status import Phase
 from flagger_py.rollout import strategies
 from flagger_py.rollout.effects import Adopt
+from flagger_py.rollout.revisions import record_revision
 from flagger_py.rollout.traffic import ALL_PRIMARY, Routes
 from flagger_py.rollout.turn import RUN_PHASES, UNKNOWN_REVISION, Turn
 
@@ -25,7 +26,7 @@ def adopt(turn: Turn) -> None:
         return
     matches = turn.world.first_contact is not None and turn.world.first_contact.matches_target
     stored_configs = turn.status.tracked_configs
-    turn.record_revision()
+    record_revision(turn)
     _take_configs(turn, stored_configs)
     carried = turn.record.revision if matches else UNKNOWN_REVISION
     turn.update(promoted_revision=carried, promoted_configs=_carried_configs(turn, matches=matches))

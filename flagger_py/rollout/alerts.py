@@ -9,6 +9,7 @@ from typing import Final
 from flagger_py.api.analysis import Severity
 from flagger_py.api.rollout_record import MESSAGE_LIMIT
 from flagger_py.api.status import Phase
+from flagger_py.rollout.outbox import post
 from flagger_py.rollout.questions import QuestionKind
 from flagger_py.rollout.turn import Turn
 
@@ -67,4 +68,4 @@ def _post(turn: Turn, severity: Severity, topic: str, message: str, *, scope: st
     scope = scope or turn.record.run or turn.record.revision
     entry_id = f"{scope}-{topic}-{int(turn.now.timestamp())}"
     facts = {"phase": phase or turn.phase, "severity": severity, "message": message[:MESSAGE_LIMIT], "details": details}
-    turn.post(QuestionKind.ALERT, entry_id, **facts)
+    post(turn, QuestionKind.ALERT, entry_id, **facts)

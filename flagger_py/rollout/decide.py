@@ -13,8 +13,10 @@ from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.outbox import deliver
 from flagger_py.rollout.progress import progress
 from flagger_py.rollout.promotion import finalising, promoting
+from flagger_py.rollout.revisions import rebase_moved_hash, record_revision
 from flagger_py.rollout.settled import settled, waiting
 from flagger_py.rollout.turn import Turn
+from flagger_py.rollout.upkeep import keep_primary
 from flagger_py.rollout.world import Fault, World
 
 _SETTLED = frozenset({Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED})
@@ -54,12 +56,12 @@ def _dispatch(turn: Turn) -> None:
         adopt(turn)
         return
     turn.mend_clocks()
-    turn.rebase_moved_hash()
+    rebase_moved_hash(turn)
     command = obey(turn)
     _go_on(turn)
     conclude(turn, command)
     if turn.phase not in _BEFORE_INITIALIZED:
-        turn.keep_primary()
+        keep_primary(turn)
 
 
 def _go_on(turn: Turn) -> None:
@@ -96,7 +98,7 @@ def _is_fresh(turn: Turn) -> bool:
     """Initializing without a primary: nothing to take over, begin (engine:RST-05)."""
     if turn.phase is not Phase.INITIALIZING or turn.primary is not None or turn.world.target is None:
         return False
-    turn.record_revision()
+    record_revision(turn)
     return True
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from flagger_py.api.metadata import FINALIZER, SKIP_REVERT
 from flagger_py.api.rollout_record import Deletion
 from flagger_py.api.status import Phase
+from flagger_py.rollout.deadlines import is_primary_ready
 from flagger_py.rollout.effects import AddFinalizer, Effect, RemoveFinalizer, RestoreApex, RestoreTarget, RevertRoutes
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.readiness import Dead, NotReady
@@ -166,7 +167,7 @@ def _is_hopeless(turn: Turn, stage: Stage, part: Part, since: datetime) -> bool:
     """
     if isinstance(part, Owed):
         return bool(turn.world.failures) or turn.now >= since + 2 * DEADLINE
-    return not (stage is Stage.TARGET and isinstance(part, Awaited) and turn.is_primary_ready)
+    return not (stage is Stage.TARGET and isinstance(part, Awaited) and is_primary_ready(turn))
 
 
 def _wait(turn: Turn, stage: Stage, reason: str, since: datetime) -> None:

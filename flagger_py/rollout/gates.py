@@ -4,6 +4,7 @@ from enum import Enum, auto
 
 from flagger_py.api.rollout_record import Gate
 from flagger_py.rollout import alerts
+from flagger_py.rollout.asking import ask, poll
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.questions import Answer, QuestionKind
 from flagger_py.rollout.turn import Turn
@@ -30,7 +31,7 @@ def gate(turn: Turn, kind: QuestionKind, *, poll: bool, run: str = "") -> GateSt
     """
     if kind not in turn.plan.hooks:
         return GateState.OPEN
-    answer = _poll(turn, kind, run) if poll else turn.ask(kind, run=run)
+    answer = _poll(turn, kind, run) if poll else ask(turn, kind, run=run)
     if answer is None:
         return GateState.ASKING
     if not answer.passed:
@@ -45,7 +46,7 @@ def gate(turn: Turn, kind: QuestionKind, *, poll: bool, run: str = "") -> GateSt
 def _poll(turn: Turn, kind: QuestionKind, run: str) -> Answer | None:
     waiting = turn.record.gate
     since = waiting.since if waiting and waiting.type == kind else None
-    return turn.poll(kind, 1 + turn.polls_since(since), run=run)
+    return poll(turn, kind, 1 + turn.polls_since(since), run=run)
 
 
 def _remember_closed(turn: Turn, kind: QuestionKind, hook: str, run: str) -> None:
@@ -65,7 +66,7 @@ def is_rollback_asked(turn: Turn) -> bool | None:
     """
     if QuestionKind.ROLLBACK not in turn.plan.hooks or turn.plan.skip_analysis:
         return False
-    answer = turn.poll(QuestionKind.ROLLBACK, turn.polls_since(turn.record.step_started_at or turn.record.started_at))
+    answer = poll(turn, QuestionKind.ROLLBACK, turn.polls_since(turn.record.step_started_at or turn.record.started_at))
     if answer is None:
         return None if any(key.kind is QuestionKind.ROLLBACK for key in turn.consulted) else False
     if answer.any_passed:

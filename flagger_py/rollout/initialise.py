@@ -6,11 +6,15 @@ target goes. While the primary does not become ready, neither routes nor target 
 
 from flagger_py.api.status import Phase
 from flagger_py.rollout import alerts
+from flagger_py.rollout.asking import ask
+from flagger_py.rollout.deadlines import is_primary_ready, judge_primary
 from flagger_py.rollout.effects import CreatePrimary, EnsureApex, EnsureServices, Promote, ScaleTargetToZero
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.promotion import is_carried
 from flagger_py.rollout.questions import QuestionKind
 from flagger_py.rollout.readiness import NotReady, Ready
+from flagger_py.rollout.revisions import publish_hashes, record_revision
+from flagger_py.rollout.routing import route, want
 from flagger_py.rollout.traffic import ALL_PRIMARY
 from flagger_py.rollout.turn import UNKNOWN_REVISION, Turn
 
@@ -21,7 +25,7 @@ def begin(turn: Turn) -> None:
         turn.hold("the target does not exist")
         return
     turn.enter(Phase.INITIALIZING)
-    turn.record_revision()
+    record_revision(turn)
     initialise(turn)
 
 
@@ -31,7 +35,7 @@ def initialise(turn: Turn) -> None:
         turn.hold("the target does not exist")
         return
     if turn.primary is None and turn.is_new_revision:
-        turn.record_revision()  # nothing is made of the old one yet
+        record_revision(turn)  # nothing is made of the old one yet
     _tell_availability(turn)
     if not (turn.world.services.canary and turn.world.services.primary):
         turn.do(EnsureServices())
@@ -41,13 +45,13 @@ def initialise(turn: Turn) -> None:
         return
     if _is_made_anew(turn):
         return
-    readiness = turn.judge_primary()
+    readiness = judge_primary(turn)
     if not isinstance(readiness, Ready):
         _tell_not_ready(turn, readiness.reason, is_final=not isinstance(readiness, NotReady))
         return
     if not turn.world.services.apex:
         turn.do(EnsureApex())
-    turn.route()
+    route(turn)
     if not turn.world.services.apex or turn.world.routes != ALL_PRIMARY:
         turn.hold("the apex service and the routes are being set up")
         return
@@ -61,8 +65,8 @@ def initialise(turn: Turn) -> None:
 def _is_made_anew(turn: Turn) -> bool:
     """A primary that does not come up serves nobody yet: a newer revision, which may be the repair, takes its place (engine:HAZ-13)."""
     is_known = turn.record.revision != UNKNOWN_REVISION
-    if turn.is_new_revision and is_known and not turn.is_primary_ready and not turn.world.services.apex:
-        turn.record_revision(promoting=True)
+    if turn.is_new_revision and is_known and not is_primary_ready(turn) and not turn.world.services.apex:
+        record_revision(turn, promoting=True)
         turn.restart_clocks()
     if not turn.record.promoting or is_carried(turn):
         return False
@@ -72,12 +76,12 @@ def _is_made_anew(turn: Turn) -> bool:
 
 
 def _finish(turn: Turn) -> None:
-    turn.want(ALL_PRIMARY)
+    want(turn, ALL_PRIMARY)
     turn.update(promoted_revision=turn.record.revision, promoted_configs=turn.stored_configs_digest, step_started_at=None, promoting=False)
     turn.restart_clocks()
     turn.set_status(failed_checks=0, iterations=0)
     turn.enter(Phase.INITIALIZED)
-    turn.publish_hashes()
+    publish_hashes(turn)
     turn.tell(Severity.NORMAL, f"Initialization done! {turn.plan.canary_name}", "initialised")
     alerts.initialised(turn)
 
@@ -86,7 +90,7 @@ def _tell_availability(turn: Turn) -> None:
     """Whether the metric providers can be asked: told once, and never in the way (metrics:AVAIL-01)."""
     if turn.plan.skip_analysis or not turn.plan.has_metrics:
         return
-    answer = turn.ask(QuestionKind.AVAILABILITY, run=f"init-{turn.record.revision}")
+    answer = ask(turn, QuestionKind.AVAILABILITY, run=f"init-{turn.record.revision}")
     turn.reason = ""
     if answer is None:
         return

@@ -4,10 +4,11 @@ A decision puts its notifications into status, in the one patch that stores the 
 any other question: a child task sends, passes go on meanwhile, and an answer, whichever it is, takes the entry out.
 """
 
-from typing import Final
+from typing import Any, Final
 
-from flagger_py.api.rollout_record import OutboxEntry
+from flagger_py.api.rollout_record import OutboxEntry, newest_that_fit
 from flagger_py.api.status import ConditionType
+from flagger_py.rollout.asking import ask
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.questions import QuestionKind
 from flagger_py.rollout.turn import Turn
@@ -27,7 +28,7 @@ def deliver(turn: Turn) -> None:
 
 
 def _is_done(turn: Turn, entry: OutboxEntry) -> bool:
-    answer = turn.ask(QuestionKind(entry.kind), run=entry.id, phase=entry.phase)
+    answer = ask(turn, QuestionKind(entry.kind), run=entry.id, phase=entry.phase)
     turn.reason = ""  # nothing is held by it
     if answer is None:
         return False
@@ -43,3 +44,15 @@ def _tell(turn: Turn, entry: OutboxEntry, result: HookResult) -> None:
         turn.tell(Severity.NORMAL if result.passed else Severity.WARNING, f"Post-rollout hook {result.name} {said}", key)
     elif not result.passed:
         turn.tell(Severity.WARNING, f"Alert {result.name} was not sent: {result.message}", key)
+
+
+def post(turn: Turn, kind: str, entry_id: str, **facts: Any) -> None:
+    """Put a notification that must not be lost into the outbox; the oldest go first when it is full, and are counted."""
+    entry = OutboxEntry(id=entry_id, kind=kind, **{"phase": turn.phase, **facts}, at=turn.now)
+    entries = (*turn.record.outbox, entry)
+    kept = newest_that_fit(entries)
+    turn.update(outbox=kept)
+    if lost := len(entries) - len(kept):
+        turn.update(outbox_overflow=turn.record.outbox_overflow + lost)
+        text = f"{turn.record.outbox_overflow} notifications of {turn.plan.canary_name} were given up unsent: the outbox is full"
+        turn.tell(Severity.WARNING, text, f"outbox-overflow/{turn.record.outbox_overflow}")

@@ -8,14 +8,19 @@ from enum import StrEnum
 from flagger_py.api.rollout_record import MESSAGE_LIMIT, Outcome
 from flagger_py.api.status import Phase
 from flagger_py.rollout import alerts
+from flagger_py.rollout.deadlines import judge_primary
 from flagger_py.rollout.effects import ScaleTargetToZero
 from flagger_py.rollout.identity import flagger_hash
 from flagger_py.rollout.notices import Severity
+from flagger_py.rollout.outbox import post
 from flagger_py.rollout.questions import QuestionKind
 from flagger_py.rollout.readiness import Ready
+from flagger_py.rollout.revisions import record_promoted
+from flagger_py.rollout.routing import route, want
 from flagger_py.rollout.runs import restart
 from flagger_py.rollout.traffic import ALL_PRIMARY
 from flagger_py.rollout.turn import Turn
+from flagger_py.rollout.upkeep import run_canary
 
 
 class Result(StrEnum):
@@ -69,16 +74,16 @@ def _is_cancelled(turn: Turn) -> bool:
 
 def _is_traffic_back(turn: Turn) -> bool:
     if turn.world.routes == turn.desired == ALL_PRIMARY:
-        turn.route()
+        route(turn)
         return True
-    readiness = turn.judge_primary()
+    readiness = judge_primary(turn)
     if not isinstance(readiness, Ready):
         _stay_on_canary(turn, readiness.reason)
         return False
     if turn.desired != ALL_PRIMARY:
-        turn.want(ALL_PRIMARY)
+        want(turn, ALL_PRIMARY)
         turn.update(serving_canary=False)
-    turn.route(urgent=True)
+    route(turn, urgent=True)
     if turn.world.routes == ALL_PRIMARY:
         return True
     turn.hold("traffic is going back to the primary")
@@ -89,11 +94,11 @@ def _is_traffic_back(turn: Turn) -> bool:
 def _stay_on_canary(turn: Turn, reason: str) -> None:
     """Nothing moves to an unready primary. Where the canary is the copy that serves, the run ends with it serving (engine:HAZ-19)."""
     turn.hold(f"traffic cannot go back: primary not ready: {reason}")
-    turn.run_canary()
+    run_canary(turn)
     if turn.is_new_revision and not turn.is_revert:
         restart(turn)  # it may be the repair (engine:HAZ-12)
         return
-    turn.route()
+    route(turn)
     if turn.record.serving_canary and turn.world.routes == turn.desired:
         _fail(turn, "the canary goes on serving, the primary is not ready")
 
@@ -103,7 +108,7 @@ def _settle(turn: Turn) -> None:
         turn.set_status(failed_checks=0, iterations=0)
         turn.update(step_started_at=None, gate=None)
         if turn.world.target is not None:
-            turn.record_promoted()
+            record_promoted(turn)
         turn.enter(Phase.SUCCEEDED, "Canary analysis cancelled, the target runs the promoted revision.")
     else:
         _fail(turn, "")
@@ -120,4 +125,4 @@ def _fail(turn: Turn, message: str) -> None:
 def post_rollout(turn: Turn) -> None:
     """The post-rollout hooks are due: at least once, even after a crash (engine:HAZ-27)."""
     if QuestionKind.POST_ROLLOUT in turn.plan.hooks:
-        turn.post(QuestionKind.POST_ROLLOUT, f"{turn.record.run}-post-rollout")
+        post(turn, QuestionKind.POST_ROLLOUT, f"{turn.record.run}-post-rollout")

@@ -11,6 +11,8 @@ from flagger_py.api.effective import Strategy
 from flagger_py.api.rollout_record import MESSAGE_LIMIT, Check
 from flagger_py.api.status import Phase
 from flagger_py.rollout import alerts, strategies
+from flagger_py.rollout.asking import ask
+from flagger_py.rollout.deadlines import is_primary_ready, judge_canary, judge_primary
 from flagger_py.rollout.effects import Promote
 from flagger_py.rollout.gates import GateState, gate, is_rollback_asked
 from flagger_py.rollout.notices import Severity
@@ -18,9 +20,11 @@ from flagger_py.rollout.outcomes import Result, end, unwind
 from flagger_py.rollout.promotion import enter_promoting, is_carried
 from flagger_py.rollout.questions import Answer, QuestionKind
 from flagger_py.rollout.readiness import Dead, NotReady
+from flagger_py.rollout.routing import route, routes_drift, want
 from flagger_py.rollout.runs import restart
 from flagger_py.rollout.traffic import ALL_PRIMARY, Pending, Routes
 from flagger_py.rollout.turn import Turn
+from flagger_py.rollout.upkeep import keep_services, run_canary
 from flagger_py.rollout.verdicts import CheckResult
 
 PENDING_GRACE: Final = timedelta(seconds=1)
@@ -29,7 +33,7 @@ PENDING_GRACE: Final = timedelta(seconds=1)
 
 def progress(turn: Turn) -> None:
     """One look at a run in Progressing or WaitingPromotion."""
-    turn.keep_services()
+    keep_services(turn)
     if turn.record.outcome:
         unwind(turn)
     elif turn.record.promoting and is_carried(turn):
@@ -63,8 +67,8 @@ def _go_on(turn: Turn) -> None:
         _take_step(turn, is_abort_known=is_abort_asked is not None)
     if turn.record.outcome:
         return
-    turn.run_canary()
-    turn.route()
+    run_canary(turn)
+    route(turn)
     if may_go_on and turn.record.promoting:
         turn.do(Promote(turn.record.revision, turn.stored_checksums))
         turn.hold("the primary is being given the revision")
@@ -102,11 +106,11 @@ def _stay_paused(turn: Turn) -> None:
 def _reset_traffic(turn: Turn) -> None:
     """Before the first step all traffic belongs to the primary; an unready one gets no more than it has (engine:HAZ-12)."""
     live = turn.world.routes
-    if turn.is_primary_ready:
+    if is_primary_ready(turn):
         if turn.desired != ALL_PRIMARY:
-            turn.want(ALL_PRIMARY)
+            want(turn, ALL_PRIMARY)
     elif isinstance(live, Routes) and live.primary < turn.desired.primary:
-        turn.want(live)
+        want(turn, live)
 
 
 def _is_live(turn: Turn) -> bool:
@@ -117,7 +121,7 @@ def _is_live(turn: Turn) -> bool:
             turn.update(step_started_at=turn.now)
         return True
     turn.retry = True
-    if drift := turn.drift():
+    if drift := routes_drift(turn):
         turn.tell(Severity.WARNING, drift, f"drift/{turn.record.step}/{turn.record.check_number}")
         turn.hold("the routes are being repaired")
     elif isinstance(live, Pending):
@@ -130,7 +134,7 @@ def _is_live(turn: Turn) -> bool:
 
 def _is_held(turn: Turn) -> bool:
     """Whether something is not ready. A dead canary ends the run; a dead primary does not hold it (engine:HAZ-12)."""
-    match turn.judge_canary(), turn.judge_primary():
+    match judge_canary(turn), judge_primary(turn):
         case Dead(reason), _:
             end(turn, Result.FAILED, f"canary {turn.plan.target_name} not ready: {reason}")
         case NotReady(reason), _:
@@ -171,7 +175,7 @@ def _pass_pre_rollout(turn: Turn) -> bool:
     if not turn.record.check_number:
         turn.tell(Severity.NORMAL, f"Starting canary analysis for {turn.plan.target_name}", "starting")
     if QuestionKind.PRE_ROLLOUT in turn.plan.hooks:
-        answer = turn.ask(QuestionKind.PRE_ROLLOUT)
+        answer = ask(turn, QuestionKind.PRE_ROLLOUT)
         if answer is None:
             return False
         if not answer.passed:
@@ -187,7 +191,7 @@ def _check_step(turn: Turn, *, is_abort_known: bool) -> None:
     """The weight has been live: at the end of the interval ask the rollback hooks and the analysis, and judge both at once."""
     if not turn.interval_is_over():
         return
-    answer = turn.ask(QuestionKind.ANALYSIS) if turn.plan.has_analysis else Answer()
+    answer = ask(turn, QuestionKind.ANALYSIS) if turn.plan.has_analysis else Answer()
     if answer is None or not is_abort_known:
         return
     following = strategies.next_stage(turn.plan, turn.record.step, turn.desired)
@@ -264,7 +268,7 @@ def _enter_stage(turn: Turn, following: Routes) -> None:
     turn.update(step=turn.record.step + 1, check_number=0)
     if turn.phase is Phase.WAITING_PROMOTION:
         turn.enter(Phase.PROGRESSING)
-    turn.want(following)
+    want(turn, following)
     if turn.plan.strategy is not Strategy.WEIGHTED:
         turn.set_status(iterations=turn.record.step)
     turn.wake(turn.now + turn.plan.interval)

@@ -3,13 +3,17 @@
 from flagger_py.api.rollout_record import MESSAGE_LIMIT, Outcome
 from flagger_py.api.status import Phase
 from flagger_py.rollout import alerts, strategies
+from flagger_py.rollout.deadlines import judge_canary, judge_primary
 from flagger_py.rollout.effects import PruneConfigs, ScaleTargetToZero
 from flagger_py.rollout.identity import promotion_id
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.outcomes import Result, post_rollout
 from flagger_py.rollout.readiness import Dead, NotReady, Ready
+from flagger_py.rollout.revisions import publish_hashes
+from flagger_py.rollout.routing import route, want
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, Routes
 from flagger_py.rollout.turn import Turn
+from flagger_py.rollout.upkeep import keep_services, run_canary
 
 
 def is_carried(turn: Turn) -> bool:
@@ -30,13 +34,13 @@ def enter_promoting(turn: Turn) -> None:
 
 def promoting(turn: Turn) -> None:
     """The primary rolls to the revision; traffic goes back to it once it is Ready. A dead canary does not undo that (engine:HAZ-15)."""
-    turn.keep_services()
-    readiness = turn.judge_primary()
+    keep_services(turn)
+    readiness = judge_primary(turn)
     match readiness:
         case Dead(reason):
             _fail_promotion(turn, reason)
         case NotReady(reason):
-            turn.route()
+            route(turn)
             turn.hold(f"primary not ready: {reason}")
         case Ready():
             if turn.record.serving_canary:
@@ -48,14 +52,14 @@ def promoting(turn: Turn) -> None:
 def _take_back(turn: Turn) -> None:
     """The primary has recovered: its first stage comes at once, from the traffic that the canary really has got (engine:HAZ-19)."""
     if isinstance(turn.world.routes, Routes):
-        turn.want(turn.world.routes)
+        want(turn, turn.world.routes)
     turn.update(serving_canary=False, step_started_at=None)
 
 
 def _shift(turn: Turn) -> None:
     if turn.desired != ALL_PRIMARY:
         _next_stage(turn)
-    turn.route()
+    route(turn)
     if turn.world.routes != turn.desired:
         turn.hold("traffic is going back to the primary")
         turn.retry = True
@@ -67,11 +71,11 @@ def _shift(turn: Turn) -> None:
 
 def _next_stage(turn: Turn) -> None:
     """A dead canary keeps no traffic until its stage comes."""
-    turn.run_canary()
-    if isinstance(turn.judge_canary(), Dead):
-        turn.want(ALL_PRIMARY)
+    run_canary(turn)
+    if isinstance(judge_canary(turn), Dead):
+        want(turn, ALL_PRIMARY)
     elif _is_stage_due(turn):
-        turn.want(strategies.promotion_routes(turn.plan, turn.desired))
+        want(turn, strategies.promotion_routes(turn.plan, turn.desired))
     else:
         return
     _tell_shift(turn)
@@ -93,17 +97,17 @@ def _tell_shift(turn: Turn) -> None:
 
 def _fail_promotion(turn: Turn, reason: str) -> None:
     """The primary does not come up with the new revision: the canary, which runs it well, serves all users (engine:FAILED-PROMOTION)."""
-    can_serve = turn.plan.routes_weights and isinstance(turn.judge_canary(), Ready)
-    turn.run_canary()
+    can_serve = turn.plan.routes_weights and isinstance(judge_canary(turn), Ready)
+    run_canary(turn)
     _tell_failure(turn, f"{reason}; {'all traffic goes to the canary' if can_serve else 'no other version can serve'}")
     if not can_serve:
-        turn.route()
+        route(turn)
         turn.hold(f"promotion failed and no version is ready: {reason}")
         return
     if turn.desired != ALL_CANARY:
-        turn.want(ALL_CANARY)
+        want(turn, ALL_CANARY)
     turn.update(serving_canary=True)
-    turn.route(urgent=True)
+    route(turn, urgent=True)
     if turn.world.routes != ALL_CANARY:
         turn.hold("traffic is going to the canary")
         turn.retry = True
@@ -129,8 +133,8 @@ def leave_canary(turn: Turn) -> None:
         _resume(turn)
         return
     if turn.desired != ALL_PRIMARY:
-        turn.want(ALL_PRIMARY)
-    turn.route(urgent=True)
+        want(turn, ALL_PRIMARY)
+    route(turn, urgent=True)
     if turn.world.routes != ALL_PRIMARY:
         turn.hold("traffic is going back to the primary")
         turn.retry = True
@@ -152,8 +156,8 @@ def _resume(turn: Turn) -> None:
 
 def finalising(turn: Turn) -> None:
     """All traffic is on the primary; the canary's pods finish what they serve for one interval, then go (drain)."""
-    turn.keep_services()
-    primary = turn.judge_primary()
+    keep_services(turn)
+    primary = judge_primary(turn)
     if turn.record.serving_canary and isinstance(primary, Ready):
         turn.enter(Phase.PROMOTING)  # it has failed and recovered before the canary had its traffic
         promoting(turn)
@@ -161,7 +165,7 @@ def finalising(turn: Turn) -> None:
     if isinstance(primary, Dead):
         _fail_promotion(turn, primary.reason)
         return
-    turn.route()
+    route(turn)
     if turn.world.routes != ALL_PRIMARY or not isinstance(primary, Ready):
         turn.hold("the primary does not serve all traffic")
         turn.retry = True
@@ -185,7 +189,7 @@ def _succeed(turn: Turn) -> None:
     )
     turn.restart_clocks()
     turn.set_status(canary_weight=0, iterations=0)
-    turn.publish_hashes()
+    publish_hashes(turn)
     turn.enter(Phase.SUCCEEDED)
     post_rollout(turn)
     text = "Promotion completed! Canary analysis was skipped for" if skipped else "Promotion completed! Scaling down"

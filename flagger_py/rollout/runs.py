@@ -2,9 +2,13 @@
 
 from flagger_py.api.status import Phase
 from flagger_py.rollout import alerts, strategies
+from flagger_py.rollout.deadlines import is_primary_ready
 from flagger_py.rollout.notices import Severity
+from flagger_py.rollout.revisions import record_revision
+from flagger_py.rollout.routing import route, want
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY
 from flagger_py.rollout.turn import Turn
+from flagger_py.rollout.upkeep import run_canary
 
 
 def begin_run(turn: Turn) -> None:
@@ -12,8 +16,8 @@ def begin_run(turn: Turn) -> None:
     _store_run(turn)
     turn.tell(Severity.NORMAL, f"New revision detected! Scaling up {turn.plan.target_name}", "new-revision")
     alerts.run_started(turn)
-    turn.run_canary()
-    turn.route()
+    run_canary(turn)
+    route(turn)
 
 
 def restart(turn: Turn) -> None:
@@ -23,11 +27,11 @@ def restart(turn: Turn) -> None:
     """
     before = turn.desired
     _store_run(turn)
-    if before.primary < turn.desired.primary and not turn.is_primary_ready:
-        turn.want(before)
+    if before.primary < turn.desired.primary and not is_primary_ready(turn):
+        want(turn, before)
     turn.tell(Severity.NORMAL, f"New revision detected! Restarting analysis for {turn.plan.target_name}", "restart")
-    turn.run_canary()
-    turn.route()
+    run_canary(turn)
+    route(turn)
 
 
 def begin_again(turn: Turn) -> None:
@@ -39,7 +43,8 @@ def begin_again(turn: Turn) -> None:
 def _store_run(turn: Turn) -> None:
     """Revision, configs, zero counters; no traffic on the canary unless it is the copy that serves (engine:HAZ-19)."""
     serving = turn.record.serving_canary
-    turn.record_revision(
+    record_revision(
+        turn,
         started_at=turn.now,
         step=strategies.stages(turn.plan) if serving else 0,
         check_number=0,
@@ -52,6 +57,6 @@ def _store_run(turn: Turn) -> None:
     )
     turn.update(run=turn.new_run_id(turn.now))
     turn.restart_clocks()
-    turn.want(ALL_CANARY if serving else ALL_PRIMARY)
+    want(turn, ALL_CANARY if serving else ALL_PRIMARY)
     turn.set_status(failed_checks=0, iterations=0)
     turn.enter(Phase.PROGRESSING)

@@ -2,15 +2,19 @@
 
 from flagger_py.api.rollout_record import RolloutRecord
 from flagger_py.api.status import Phase
+from flagger_py.rollout.deadlines import is_primary_ready, judge_primary
 from flagger_py.rollout.gates import GateState, gate
 from flagger_py.rollout.initialise import begin
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.promotion import leave_canary
 from flagger_py.rollout.questions import QuestionKind
 from flagger_py.rollout.readiness import NotReady
+from flagger_py.rollout.revisions import record_promoted
+from flagger_py.rollout.routing import route, routes_drift
 from flagger_py.rollout.runs import begin_run
 from flagger_py.rollout.traffic import ALL_PRIMARY
 from flagger_py.rollout.turn import Turn
+from flagger_py.rollout.upkeep import keep_services, run_canary
 
 
 def settled(turn: Turn) -> None:
@@ -21,7 +25,7 @@ def settled(turn: Turn) -> None:
     elif not turn.is_new_revision:
         _stay(turn)
     elif turn.is_promoted_revision:
-        turn.record_promoted()  # so that the failed revision, set again, is a new one (workloads:CHG-08)
+        record_promoted(turn)  # so that the failed revision, set again, is a new one (workloads:CHG-08)
     else:
         start(turn)
 
@@ -39,7 +43,7 @@ def _replace_primary(turn: Turn) -> None:
 
 def _stay(turn: Turn) -> None:
     _forget_start(turn)
-    if turn.record.serving_canary and turn.is_primary_ready:
+    if turn.record.serving_canary and is_primary_ready(turn):
         leave_canary(turn)
     elif turn.canary_replicas > 0 and not turn.record.serving_canary:
         text = f"{turn.plan.target_name} is scaled to {turn.canary_replicas} while nothing is rolled out; it gets no traffic"
@@ -48,12 +52,12 @@ def _stay(turn: Turn) -> None:
 
 def _keep_in_place(turn: Turn) -> None:
     """Services, routes and a serving canary as the record wants them; a difference is told and repaired."""
-    turn.keep_services()
-    if drift := turn.drift():
+    keep_services(turn)
+    if drift := routes_drift(turn):
         turn.tell(Severity.WARNING, drift, f"drift/{drift}")
     if turn.record.serving_canary and turn.desired != ALL_PRIMARY:
-        turn.run_canary()
-    turn.route()
+        run_canary(turn)
+    route(turn)
 
 
 def _forget_start(turn: Turn) -> None:
@@ -83,7 +87,7 @@ def start(turn: Turn) -> None:
 
 def _primary_allows(turn: Turn) -> bool:
     """NotReady holds. A dead primary does not: the new revision may be its repair (engine:HAZ-12)."""
-    readiness = turn.judge_primary()
+    readiness = judge_primary(turn)
     if isinstance(readiness, NotReady):
         turn.hold(f"primary not ready: {readiness.reason}")
         turn.tell(
@@ -105,7 +109,7 @@ def waiting(turn: Turn) -> None:
 
 
 def _end_wait(turn: Turn) -> None:
-    turn.record_promoted()
+    record_promoted(turn)
     turn.update(gate=None)
     if turn.record.serving_canary:
         turn.enter(Phase.FAILED, "The target was set back to the revision whose promotion failed, the canary serves all traffic.")

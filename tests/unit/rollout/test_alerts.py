@@ -12,6 +12,7 @@ from flagger_py.api.canary import Canary
 from flagger_py.api.capabilities import Capabilities
 from flagger_py.api.rollout_record import MESSAGE_LIMIT, OUTBOX_LIMIT, CheckOutcome, OutboxEntry, RolloutRecord
 from flagger_py.api.status import ConditionType, Phase
+from flagger_py.rollout.outbox import post
 from flagger_py.rollout.plan import Plan, plan_of
 from flagger_py.rollout.questions import Answer, Question, QuestionKind
 from flagger_py.rollout.readiness import Dead, Ready
@@ -266,7 +267,7 @@ def test_a_full_outbox_loses_the_oldest_and_counts_them() -> None:
     """design:§5"""
     turn = Turn(start().world(), START)
     for number in range(OUTBOX_LIMIT + 3):
-        turn.post(QuestionKind.ALERT, f"id-{number}", message="text")
+        post(turn, QuestionKind.ALERT, f"id-{number}", message="text")
     stored = turn.decision().status.rollout
     assert stored
     assert [entry.id for entry in stored.outbox] == [f"id-{number}" for number in range(3, OUTBOX_LIMIT + 3)]

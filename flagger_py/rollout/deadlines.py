@@ -1,0 +1,71 @@
+"""Readiness by our own clock: a version that is not ready for `progressDeadlineSeconds` is dead (workloads:RDY-04, RDY-10)."""
+
+from datetime import datetime
+
+from flagger_py.rollout.readiness import Dead, NotReady, Readiness, Ready
+from flagger_py.rollout.turn import RUN_PHASES, Turn
+
+
+def judge_canary(turn: Turn) -> Readiness:
+    """The target's readiness, `Dead` after `progressDeadlineSeconds` (workloads:RDY-04). Without a pod it is not (HAZ-25)."""
+    if turn.world.target is not None and turn.canary_replicas == 0 and turn.desired.canary == 0:
+        note_unready(turn, "canary", None)  # not started yet, and nobody misses it: its deadline begins with its pods
+        return NotReady("no pod of the canary is wanted yet")
+    return _judge(turn, "canary", _seen_canary(turn))
+
+
+def _seen_canary(turn: Turn) -> Readiness:
+    target = turn.world.target
+    if target is None:
+        return Dead(f"{turn.plan.target_kind} {turn.plan.target_name} does not exist")
+    if target.replicas < 1 or (isinstance(target.readiness, Ready) and target.available < 1):
+        return NotReady("no pod of the canary is available")
+    return target.readiness
+
+
+def is_canary_ready(turn: Turn) -> bool:
+    return isinstance(_seen_canary(turn), Ready)
+
+
+def judge_primary(turn: Turn) -> Readiness:
+    """The primary's readiness, likewise; the deadline starts when it is first seen unready (workloads:RDY-10)."""
+    return _judge(turn, "primary", _seen_primary(turn))
+
+
+def _seen_primary(turn: Turn) -> Readiness:
+    primary = turn.primary
+    if primary is None:
+        return NotReady("the primary does not exist")
+    if turn.phase in RUN_PHASES and isinstance(primary.readiness, Ready) and primary.available < 1:
+        return NotReady("no pod of the primary is available")
+    return primary.readiness
+
+
+def is_primary_ready(turn: Turn) -> bool:
+    return isinstance(_seen_primary(turn), Ready)
+
+
+def _judge(turn: Turn, version: str, seen: Readiness) -> Readiness:
+    since = getattr(turn.record.unready_since, version)
+    if isinstance(seen, Ready):
+        note_unready(turn, version, None)
+        return seen
+    if since is None:
+        since = turn.now
+        note_unready(turn, version, since)
+    deadline = since + turn.plan.progress_deadline
+    if isinstance(seen, Dead):
+        turn.retry = True
+        return seen
+    if turn.now >= deadline:
+        turn.retry = True
+        return Dead(f"{seen.reason} for more than {int(turn.plan.progress_deadline.total_seconds())}s (progressDeadlineSeconds)")
+    turn.wake(deadline)
+    return seen
+
+
+def note_unready(turn: Turn, version: str, since: datetime | None) -> None:
+    """Start the clock of `primary`, `canary` or `routes`, or stop it with `None`."""
+    if getattr(turn.record.unready_since, version) != since:
+        clocks = turn.record.unready_since.model_copy(update={version: since})
+        turn.update(unready_since=clocks)
