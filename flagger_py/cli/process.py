@@ -16,9 +16,9 @@ from flagger_py.controller.flags import ControllerFlags
 from flagger_py.controller.pulse import Pulse
 from flagger_py.http.addresses import CLOUD_METADATA, AddressRules
 from flagger_py.http.httpx_client import HttpxClient
+from flagger_py.http.server.serving import CannotListen, serve
 from flagger_py.kube.session import ConfigError, open_transport
 from flagger_py.web.endpoints import Endpoints
-from flagger_py.web.server import CannotListen, serve
 
 FATAL: Final = 1
 

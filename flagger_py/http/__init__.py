@@ -1,1 +1,1 @@
-"""The one HTTP seam of the controller (the Kubernetes API has its own in `kube`)."""
+"""HTTP: the one client for everything but the Kubernetes API (which has its own in `kube`), and the one server."""

@@ -2,6 +2,5 @@
 
 from flagger_py.web.endpoints import Endpoints, LogLevel
 from flagger_py.web.readiness import Check
-from flagger_py.web.server import CannotListen, Limits, serve
 
-__all__ = ["CannotListen", "Check", "Endpoints", "Limits", "LogLevel", "serve"]
+__all__ = ["Check", "Endpoints", "LogLevel"]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from flagger_py.http.server.messages import Request, Response
 from flagger_py.web import readiness
-from flagger_py.web.messages import Request, Response
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})

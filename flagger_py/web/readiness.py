@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from flagger_py.web.messages import Response
+from flagger_py.http.server.messages import Response
 
 
 class Check(Protocol):

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from flagger_py.http.server.messages import Request, Response
 from flagger_py.web import Endpoints
-from flagger_py.web.messages import Request, Response
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from flagger_py.web.connection import Connection, Limits
-from flagger_py.web.messages import Handler
+from flagger_py.http.server.connection import Connection, Limits
+from flagger_py.http.server.messages import Handler
 
 __all__ = ["CannotListen", "Limits", "serve"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import h11
 import structlog
 
-from flagger_py.web.messages import TEXT, Handler, Request, Response
+from flagger_py.http.server.messages import TEXT, Handler, Request, Response
 
 log = structlog.get_logger()
 

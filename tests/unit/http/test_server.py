@@ -6,9 +6,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 import pytest
 
-from flagger_py.web.connection import Limits
-from flagger_py.web.messages import Request, Response
-from flagger_py.web.server import CannotListen, serve
+from flagger_py.http.server.connection import Limits
+from flagger_py.http.server.messages import Request, Response
+from flagger_py.http.server.serving import CannotListen, serve
 
 SHORT = Limits(read=0.05, write=0.05, idle=0.05, grace=0.05, connections=2, header_size=1024, body_size=8)
 PATIENT = 5.0
