@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -87,22 +88,24 @@ class Bench:
         """Each part takes Canaries of its own, so that no rollout begins in another one."""
         given = iter(self.fleet.names)
         options, fleet = self.options, self.fleet
-        limit = 30 * options.interval.total_seconds() + 60
+        stall = 10 * options.interval.total_seconds() + STALL_SECONDS
         self._say("a rollout by itself")
-        alone = next(given)
-        self.rows.append(rows.steps(await step_cost(fleet, log, alone, seconds=limit)))
+        self.rows.append(rows.steps(await step_cost(fleet, log, next(given), stall=stall)))
         self._say(f"{options.one_by_one} new revisions one by one, {options.at_once} at once")
-        single = [next(given) for _ in range(options.one_by_one)]
+        single = list(islice(given, options.one_by_one))
         self.rows.append(rows.notice("one by one", await notice_one_by_one(fleet, log, single)))
-        several = [next(given) for _ in range(options.at_once)]
+        await fleet.reached(single, SUCCEEDED, stall=stall)
+        several = list(islice(given, options.at_once))
         self.rows.append(rows.notice(f"{options.at_once} at once", await notice_at_once(fleet, log, several)))
-        await fleet.reached([*single, *several], SUCCEEDED, stall=limit)
-        many = [next(given) for _ in range(min(options.active, len(fleet.names) - 1 - len(single) - len(several)))]
-        self._say(f"{len(many)} rollouts at once")
-        before = process.cpu_seconds
-        late = await lateness(fleet, log, many, seconds=limit)
-        self.rows.append(rows.lateness(late, len(many), options.interval))
-        self.rows.append(rows.cpu_per_step((process.cpu_seconds - before) / (len(STEPS) * len(many))))
+        await fleet.reached(several, SUCCEEDED, stall=stall)
+        for begin in options.begins:
+            how = "begun over one interval" if begin else "begun at once"
+            many = list(islice(given, options.active))
+            self._say(f"{len(many)} rollouts, {how}")
+            before = process.cpu_seconds
+            late = await lateness(fleet, log, many, spread=begin * options.interval.total_seconds(), stall=stall)
+            self.rows.append(rows.lateness(late, len(many), options.interval, how))
+            self.rows.append(rows.cpu_per_step(process.cpu_seconds - before, len(STEPS) * len(many), how))
 
     def _controller(self, more: str = "") -> AbstractAsyncContextManager[ControllerProcess]:
         command = ControllerCommand(self.options.command.line + more)

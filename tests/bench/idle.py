@@ -32,10 +32,14 @@ class Idle:
     resident_bytes: int
 
     @property
+    def others(self) -> list[AuditedRequest]:
+        """What neither renews the lease nor opens a watch."""
+        return [request for request in self.requests if not (request.is_lease or request.is_watch)]
+
+    @property
     def requests_per_second(self) -> float:
         """Besides the lease. Watches last minutes, longer than the window: they count with the rate at which they will be opened again."""
-        others = [request for request in self.requests if not (request.is_lease or request.is_watch)]
-        return len(others) / self.seconds + self.watch_renewals_per_second
+        return len(self.others) / self.seconds + self.watch_renewals_per_second
 
     @property
     def watch_renewals_per_second(self) -> float:
@@ -46,8 +50,7 @@ class Idle:
     @property
     def requests_per_canary(self) -> float:
         """In the window, for each Canary."""
-        others = [request for request in self.requests if not (request.is_lease or request.is_watch)]
-        return len(others) / self.canaries
+        return len(self.others) / self.canaries
 
     @property
     def cpu_percent(self) -> float:

@@ -34,6 +34,8 @@ class Options:
     one_by_one: int
     at_once: int
     active: int
+    begins: tuple[float, ...]
+    """Over how many intervals the active rollouts begin; each is measured."""
     log: Path | None
 
     @property
@@ -47,8 +49,8 @@ def parse(argv: list[str]) -> Options:
     given = parser.parse_args(argv)
     if given.server != EMBEDDED and given.audit_log is None:
         parser.error("--server KUBECONFIG needs --audit-log FILE: requests are counted at the server")
-    interval = timedelta(seconds=2 if given.short else 10)
-    counts = tuple(sorted(int(part) for part in (given.canaries or ("20,100" if given.short else "100,1000")).split(",")))
+    interval = timedelta(seconds=1 if given.short else 10)
+    counts = tuple(sorted(int(part) for part in (given.canaries or ("100" if given.short else "100,1000")).split(",")))
     ours = f"{shlex.quote(str(Path(sys.executable).parent / 'flagger-py'))} controller {OUR_FLAGS}"
     return Options(
         server=given.server,
@@ -62,16 +64,17 @@ def parse(argv: list[str]) -> Options:
         foreign=given.foreign if given.foreign is not None else (100 if given.short else 5000),
         interval=interval,
         idle_seconds=5 if given.short else 60,
-        one_by_one=min(10 if given.short else 50, counts[-1] // 4),
+        one_by_one=min(10 if given.short else 50, (counts[-1] - 1) // 8),
         at_once=min(20, counts[-1] // 4),
-        active=min(40 if given.short else 200, counts[-1] // 2 - 1),
+        active=min(200, (counts[-1] - 1) // 4),
+        begins=(1.0,) if given.short else (1.0, 0.0),
         log=given.log,
     )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="What a controller costs: requests, CPU, memory, reaction.")
-    parser.add_argument("--short", action="store_true", help="for CI: under a minute, with fewer Canaries and an interval of 2 s")
+    parser.add_argument("--short", action="store_true", help="for CI: under a minute, with fewer Canaries and an interval of 1 s")
     parser.add_argument("--server", default=EMBEDDED, metavar="KUBECONFIG", help="another API server than the embedded one")
     parser.add_argument("--audit-log", type=Path, help="its audit log, level Metadata or above")
     parser.add_argument("--controller", metavar="COMMAND", help="another controller; {kubeconfig}, {metrics} and {port} are filled in")

@@ -15,6 +15,7 @@ from tests.bench.manifests import STEPS
 POLL_SECONDS: Final = 0.02
 NOTICE_LIMIT: Final = 600.0
 PROGRESSING: Final = frozenset({"Progressing"})
+FINISHING: Final = frozenset({"Promoting", "Finalising"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,13 @@ async def _notice(fleet: Fleet, log: AuditLog, names: Sequence[str]) -> list[flo
     return [max(0.0, scaled[name] - released[name]) for name in names]
 
 
-async def step_cost(fleet: Fleet, log: AuditLog, name: str, *, seconds: float) -> StepCost:
+async def step_cost(fleet: Fleet, log: AuditLog, name: str, *, stall: float) -> StepCost:
     """One rollout with no other under way: what is sent from just after the first weight to just after the last."""
     log.read()
     start = time.time()
     await fleet.release(name)
-    await fleet.reached([name], PROGRESSING, stall=seconds)
-    await fleet.reached([name], SUCCEEDED, stall=seconds)
+    await fleet.reached([name], PROGRESSING, stall=stall)
+    await fleet.reached([name], SUCCEEDED, stall=stall)
     await asyncio.sleep(1)
     log.read()
     requests = [request for request in log.requests if request.received >= start and not (request.is_lease or request.is_watch)]
@@ -69,31 +70,31 @@ async def step_cost(fleet: Fleet, log: AuditLog, name: str, *, seconds: float) -
     return StepCost(len(STEPS) - 1, Counter(request.what for request in requests if first <= request.received < last))
 
 
-async def lateness(fleet: Fleet, log: AuditLog, names: Sequence[str], *, seconds: float) -> list[float]:
-    """Many rollouts at once: by how much each weight came later than one interval after the one before it, in seconds."""
+async def lateness(fleet: Fleet, log: AuditLog, names: Sequence[str], *, spread: float, stall: float) -> list[float]:
+    """Many rollouts, begun over `spread` seconds: by how much each weight came later than one interval after the one before it.
+
+    Returns when all are promoted.
+    """
     log.read()
     start = time.time()
     async with asyncio.TaskGroup() as group:
-        for name in names:
-            group.create_task(fleet.release(name), name=f"release {name}")
-    await _weights_set(fleet, log, names, start, seconds)
+        for number, name in enumerate(names):
+            group.create_task(_release_after(fleet, name, spread * number / len(names)), name=f"release {name}")
+    await fleet.reached(names, PROGRESSING | FINISHING | SUCCEEDED, stall=stall)
+    await fleet.reached(names, SUCCEEDED, stall=stall)
+    log.read()
+    recent = [request for request in log.requests if request.received >= start]
     interval = fleet.interval.total_seconds()
     late: list[float] = []
     for name in names:
-        weights = _route_writes([request for request in log.requests if request.received >= start], name, fleet)[: len(STEPS)]
+        weights = _route_writes(recent, name, fleet)[: len(STEPS)]
         late += [after.answered - before.answered - interval for before, after in pairwise(weights)]
     return late
 
 
-async def _weights_set(fleet: Fleet, log: AuditLog, names: Sequence[str], start: float, seconds: float) -> None:
-    """Wait until each rollout has set all its weights."""
-    written: Counter[str] = Counter()
-    async with asyncio.timeout(seconds):
-        while any(written[name] < len(STEPS) for name in names):
-            await asyncio.sleep(0.5)
-            for request in log.read():
-                if _is_route_write(request, fleet) and request.received >= start:
-                    written[request.name] += 1
+async def _release_after(fleet: Fleet, name: str, seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    await fleet.release(name)
 
 
 def _route_writes(requests: Sequence[AuditedRequest], name: str, fleet: Fleet) -> list[AuditedRequest]:

@@ -1,15 +1,18 @@
 """From measurements to rows of the table: the budgets of design §9, and what others were measured to need (issue 3 §5)."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from statistics import median, quantiles
 
+from tests.bench.audit import AuditedRequest
 from tests.bench.idle import Idle, Start
 from tests.bench.report import Row, above, below
 from tests.bench.rollouts import StepCost
 
 MIB = 2**20
 KIB = 2**10
+MOST_COMMON = 5
 FEW = 500
 """Fewer further Canaries than this tell nothing of the memory of one: the allocator's steps are larger."""
 
@@ -29,7 +32,7 @@ def idle(found: Idle, foreign: int) -> list[Row]:
             f"requests per second besides the lease, {at}",
             rate,
             0.1,
-            f"{rate:.3f} ({renewals:.3f} of them to renew watches; lease: {leases:.2f})",
+            f"{rate:.3f} ({renewals:.3f} of them to renew watches; lease: {leases:.2f}){_by_what(found.others)}",
             budget="≤ 0.1",
             others="14 per Canary and interval (139 at its limit) / 0.07",
         ),
@@ -50,6 +53,12 @@ def idle(found: Idle, foreign: int) -> list[Row]:
             others="129 / 210 MB (1,000)",
         ),
     ]
+
+
+def _by_what(requests: Sequence[AuditedRequest]) -> str:
+    """What was asked most."""
+    found = Counter(request.what for request in requests).most_common(MOST_COMMON)
+    return "".join(f"\n{number} {what}" for what, number in found)
 
 
 def without_election(found: Idle) -> Row:
@@ -91,15 +100,15 @@ def notice(how: str, seconds: Sequence[float]) -> Row:
     return Row(f"new revision to canary scaled up, {how}", text, "median ≤ 0.2 s, p99 ≤ 1 s", within, "median 160 s (1,000) / 0.4 to 1.0 s")
 
 
-def lateness(seconds: Sequence[float], active: int, interval: timedelta) -> Row:
+def lateness(seconds: Sequence[float], active: int, interval: timedelta, how: str) -> Row:
     middle, last = median(seconds), _percentile(seconds, 99)
     text = f"median {middle:.3f} s, p99 {last:.3f} s ({len(seconds)} steps)"
-    return below(f"step lateness, {active} rollouts at {interval.total_seconds():g} s", last, 1.0, text, budget="p99 ≤ 1 s")
+    return below(f"step lateness, {active} rollouts at {interval.total_seconds():g} s, {how}", last, 1.0, text, budget="p99 ≤ 1 s")
 
 
-def cpu_per_step(seconds: float) -> Row:
-    """Everything that the rollouts needed, their start and two metric queries per step included."""
-    return Row("CPU per weighted step", f"{1000 * seconds:.1f} ms")
+def cpu_per_step(seconds: float, steps: int, how: str) -> Row:
+    """Everything that the rollouts needed: their start, two metric queries per step, and the promotion."""
+    return Row(f"CPU per weighted step, {how}", f"{1000 * seconds / steps:.1f} ms")
 
 
 def core(settled: float, step: float) -> list[Row]:

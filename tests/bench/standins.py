@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 
 from flagger_py.kube.client import Client, WatchOptions
-from flagger_py.objects.errors import ApiError
+from flagger_py.objects.errors import ApiError, ServerError, Unreachable
 from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import DEPLOYMENT, Manifest, Ref, Resource
 from tests.bench.cluster import BenchCluster
@@ -109,20 +109,26 @@ async def accept_routes(cluster: BenchCluster) -> None:
 
 
 async def _patch_status(client: Client, ref: Ref, body: Manifest) -> None:
-    try:
-        await client.patch(ref, MergePatch(body), subresource="status")
-    except ApiError:
-        return  # deleted or changed meanwhile: its next event follows
+    """Until the server has taken it, however busy it is."""
+    while True:
+        try:
+            await client.patch(ref, MergePatch(body), subresource="status")
+        except (Unreachable, ServerError):
+            await asyncio.sleep(1)
+        except ApiError:
+            return  # deleted meanwhile
+        else:
+            return
 
 
 @asynccontextmanager
 async def prometheus() -> AsyncIterator[str]:
-    """A server that answers every query with 100, which every check of the bench takes for good. Gives its URL."""
-    value = {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [0, "100"]}]}}
-    body = orjson.dumps(value)
+    """A server that answers every query with 100, which every check of the bench takes for good, and `vector(1)` with 1. Gives its URL."""
 
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(body=body, content_type="application/json")
+    async def answer(request: web.Request) -> web.Response:
+        value = "1" if request.query.get("query") == "vector(1)" else "100"
+        result = {"resultType": "vector", "result": [{"metric": {}, "value": [0, value]}]}
+        return web.Response(body=orjson.dumps({"status": "success", "data": result}), content_type="application/json")
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
