@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from tests.e2e import crds, namespace
-from tests.e2e.binaries import CONTOUR, CONTROL_PLANE, CannotBuild, build, cache_folder, program
+from tests.e2e import crds, machine, namespace
+from tests.e2e.binaries import CONTOUR, CONTROL_PLANE, build
 from tests.e2e.inside import CANNOT_RUN, DEFINITIONS
+from tests.e2e.machine import CannotRun, cache_folder
 from tests.e2e.parts import PARTS, Part, Servers, UnknownPart, chosen, scenarios_not_run
 
 KEPT_RUNS: Final = 5
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         if options.select:
             parts = [replace(part, arguments=(*part.arguments, "-k", options.select)) for part in parts]
         return asyncio.run(_suite(parts, _prepared(), options.jobs))
-    except (CannotBuild, UnknownPart) as error:
+    except (CannotRun, UnknownPart) as error:
         print(f"the end-to-end suite cannot run: {error}", file=sys.stderr)
         return CANNOT_RUN
 
@@ -53,10 +54,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _prepared() -> Path:
     """A folder for this run, with all that comes from outside: nothing inside of the namespaces reaches a registry."""
+    machine.check()
     for graph in (CONTROL_PLANE, CONTOUR):
         build(graph)
-    for name, package in (("unshare", "util-linux"), ("ip", "iproute2"), ("prometheus", "Debian's package prometheus")):
-        program(name, package)
     runs = cache_folder() / "runs"
     for old in sorted(runs.glob("*"))[: -KEPT_RUNS + 1]:
         shutil.rmtree(old)

@@ -6,7 +6,6 @@ Binaries lie in a cache folder outside the tree, one per module graph and state 
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,13 +15,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from tests.e2e import machine
+from tests.e2e.machine import CannotRun
+
 TOOLS: Final = Path(__file__).parent / "tools"
 KUBERNETES: Final = "v1.36.3"
 COMPONENT_VERSION: Final = "k8s.io/component-base/version"
-
-
-class CannotBuild(Exception):
-    """Something that the machine lacks; the message says what, and how to get it."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Graph:
     def cache(self) -> Path:
         """Where the binaries of this very graph belong."""
         text = (self.folder / "go.mod").read_text() + json.dumps([dict(self.packages), dict(self.variables)])
-        return cache_folder() / "bin" / hashlib.sha256(text.encode()).hexdigest()[:16]
+        return machine.cache_folder() / "bin" / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 CONTROL_PLANE: Final = Graph(
@@ -59,14 +57,8 @@ CONTROL_PLANE: Final = Graph(
 CONTOUR: Final = Graph(TOOLS / "contour", {"contour": "github.com/projectcontour/contour/cmd/contour"})
 
 
-def cache_folder() -> Path:
-    """What is kept between runs: `$XDG_CACHE_HOME/flagger-py-e2e`."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "flagger-py-e2e"
-
-
 def build(graph: Graph) -> Mapping[str, Path]:
-    """The binaries of a graph by name, built where they are missing. Raises `CannotBuild`."""
+    """The binaries of a graph by name, built where they are missing. Raises `CannotRun`."""
     binaries = {name: graph.cache / name for name in graph.packages}
     for name, path in binaries.items():
         if not path.exists():
@@ -81,12 +73,12 @@ def _build(graph: Graph, name: str, path: Path) -> None:
     link = " ".join(["-s -w", *(f"-X {variable}={value}" for variable, value in graph.variables.items())])
     done = _run_go(["build", "-o", str(unfinished), f"-ldflags={link}", graph.packages[name]], graph.folder)
     if done.returncode:
-        raise CannotBuild(f"cannot build {name} in {graph.folder}: go build ended with {done.returncode}:\n{done.stderr.strip()}")
+        raise CannotRun(f"cannot build {name} in {graph.folder}: go build ended with {done.returncode}:\n{done.stderr.strip()}")
     unfinished.rename(path)
 
 
 def module_file(module: str, version: str, path: str) -> str:
-    """A text file of a module version, downloaded where it is missing. Raises `CannotBuild`.
+    """A text file of a module version, downloaded where it is missing. Raises `CannotRun`.
 
     It is read from the module's zip: Go verifies it, but refuses to unpack a module that asks for a newer Go (Gateway API 1.7 does).
     """
@@ -95,7 +87,7 @@ def module_file(module: str, version: str, path: str) -> str:
 
 
 def module_files(module: str, version: str, folder: str) -> list[str]:
-    """The names of the files below a folder of a module version. Raises `CannotBuild`."""
+    """The names of the files below a folder of a module version. Raises `CannotRun`."""
     prefix = f"{module}@{version}/"
     with zipfile.ZipFile(_module_zip(module, version)) as files:
         return sorted(name.removeprefix(prefix) for name in files.namelist() if name.startswith(f"{prefix}{folder}/"))
@@ -106,19 +98,11 @@ def _module_zip(module: str, version: str) -> Path:
     wanted = f"{module}@{version}"
     answer = json.loads(_run_go(["mod", "download", "-json", wanted], TOOLS).stdout or "{}")
     if "Zip" not in answer:
-        raise CannotBuild(f"cannot download the Go module {wanted}: {answer.get('Error', 'go gave no answer')}")
+        raise CannotRun(f"cannot download the Go module {wanted}: {answer.get('Error', 'go gave no answer')}")
     return Path(answer["Zip"])
 
 
 def _run_go(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    go = program("go", "Go (the version stands in tests/e2e/tools/go.mod)")
+    go = machine.go()
     environment = {**os.environ, "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"}
     return subprocess.run([go, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
-
-
-def program(name: str, needs: str) -> str:
-    """The path of an installed program. Raises `CannotBuild`."""
-    found = shutil.which(name)
-    if found is None:
-        raise CannotBuild(f"{name} is not installed: the end-to-end suite needs {needs}")
-    return found

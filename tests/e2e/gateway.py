@@ -10,7 +10,8 @@ from typing import Any, Final
 import yaml
 
 from flagger_py.local.envoy.process import envoy_binary
-from tests.e2e.binaries import CONTOUR, build, program
+from tests.e2e import machine
+from tests.e2e.binaries import CONTOUR, build
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.processes import Child, answers_ok
 
@@ -87,7 +88,7 @@ async def gateway(plane: ControlPlane) -> AsyncIterator[Gateway]:
     running = Gateway(
         Child("contour", [contour, "serve", *_contour_flags(plane)], plane.folder),
         Child("envoy", [str(envoy_binary()), *_envoy_flags(plane.folder)], plane.folder),
-        Child("prometheus", [program("prometheus", "Debian's package prometheus"), *_prometheus_flags(plane)], plane.folder),
+        Child("prometheus", [machine.prometheus(), *_prometheus_flags(plane)], plane.folder),
     )
     bootstrap = Child("contour-bootstrap", [contour, "bootstrap", *_bootstrap_flags(plane.folder)], plane.folder)
     try:

@@ -8,19 +8,18 @@ import subprocess
 from collections.abc import Sequence
 from typing import Final
 
-from tests.e2e.binaries import program
+from tests.e2e.machine import ISOLATED, program
 
 POD_NETWORK: Final = "10.244.0.0/16"
 SERVICE_NETWORK: Final = "10.96.0.0/16"
 
 
 def command(command: Sequence[str]) -> list[str]:
-    """The command that runs another one inside. Raises `CannotBuild` where `unshare` is missing."""
-    flags = ["--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    return [program("unshare", "util-linux"), *flags, "--", *command]
+    """The command that runs another one inside. Raises `CannotRun` where `unshare` is missing."""
+    return [program("unshare"), *ISOLATED, "--", *command]
 
 
 def set_up() -> None:
     """Bring the loopback device up, with the networks of pods and Services on it."""
     for command in ("link set lo up", f"addr add {POD_NETWORK} dev lo", f"addr add {SERVICE_NETWORK} dev lo"):
-        subprocess.run([program("ip", "iproute2"), *command.split()], check=True)
+        subprocess.run([program("ip"), *command.split()], check=True)

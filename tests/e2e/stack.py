@@ -10,9 +10,10 @@ from pathlib import Path
 import yaml
 
 from tests.e2e import controller, crds, gateway
-from tests.e2e.binaries import CONTROL_PLANE, build, cache_folder
+from tests.e2e.binaries import CONTROL_PLANE, build
 from tests.e2e.controlplane import ControlPlane, control_plane
 from tests.e2e.gateway import Gateway
+from tests.e2e.machine import cache_folder
 from tests.e2e.node import Nodes, image_of_the_controller, nodes
 from tests.e2e.parts import Servers
 
