@@ -76,7 +76,7 @@ async def _observe(canary: Canary, ports: Ports, situation: Situation) -> World:
 
 
 async def _configs(canary: Canary, ports: Ports, target: TargetView | None) -> ConfigsView:
-    if not ports.workload.settings.config_tracking:
+    if not ports.workload.tracks_configs:
         return ConfigsView(None)
     stored, record = canary.status.tracked_configs or {}, canary.status.rollout
     versions = record.config_versions if record else {}

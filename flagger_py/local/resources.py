@@ -10,4 +10,3 @@ NAMESPACE: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=Fals
 ENDPOINTS: Final = Resource("", "v1", "endpoints", "Endpoints")
 ENDPOINT_SLICE: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 REPLICA_SET: Final = Resource("apps", "v1", "replicasets", "ReplicaSet")
-DAEMON_SET: Final = Resource("apps", "v1", "daemonsets", "DaemonSet")

@@ -18,6 +18,8 @@ class TargetView:
     available: int
     readiness: Readiness
     """Against `canaryReadyThreshold`; `Dead` only for what the workload itself reports (RDY-03 b), never by our clock."""
+    pod_configs: str = ""
+    """The digest of the configs that its pods were started anew for (workloads:CHG-06)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,21 +73,27 @@ class TrackedConfigs:
 class Workload(ABC):
     """The workload of one Canary. Every method may be called again at any time; nothing is written where nothing differs in meaning.
 
-    All methods may raise `ApiError` and `WorkloadError`. Nothing ever writes to the target but `scale_up` and `scale_to_zero`.
+    All methods may raise `ApiError` and `WorkloadError`. Nothing ever writes to the target but `scale_up`, `restore_target`,
+    `scale_to_zero` and `restart_pods`.
     """
 
     def __init__(self, objects: Objects, settings: WorkloadSettings) -> None:
         self.objects = objects
         self.settings = settings
 
+    @property
+    def tracks_configs(self) -> bool:
+        """Whether ConfigMaps and Secrets of the target belong to its revision."""
+        return self.settings.config_tracking
+
     @classmethod
     @abstractmethod
     def resources(cls, settings: WorkloadSettings) -> tuple[Watched, ...]:
         """What is watched and what RBAC needs."""
 
-    @staticmethod
+    @classmethod
     @abstractmethod
-    def project(manifest: Manifest) -> Manifest:
+    def project(cls, manifest: Manifest) -> Manifest:
         """What the store keeps of an object of the target's kind."""
 
     @abstractmethod
@@ -157,12 +163,19 @@ class Workload(ABC):
         """Remember what a primary that is already there carries, so that it can be restored."""
 
     @abstractmethod
-    async def scale_up(self, canary: Canary) -> None:
-        """Give a target without pods as many as the primary has, at least one (workloads:DEP-08). Raises `TargetMissing`."""
+    async def scale_up(self, canary: Canary, replicas: int | None = None) -> None:
+        """Give a target without pods this many, by default as many as the primary has and at least one (workloads:DEP-08).
+
+        Raises `TargetMissing`.
+        """
 
     @abstractmethod
     async def scale_to_zero(self, canary: Canary) -> None:
         """Take away the target's pods; nothing happens where it does not exist."""
+
+    @abstractmethod
+    async def restart_pods(self, canary: Canary, configs: str) -> None:
+        """Start the target's pods anew because of configs with this digest; nothing happens where that was done (workloads:CHG-06)."""
 
     @abstractmethod
     async def raise_primary(self, canary: Canary, replicas: int) -> None:

@@ -1,18 +1,16 @@
-"""The primary Deployment: rendered from the target when it is created and when it is promoted. Pure."""
+"""The primary workload: rendered from the target when it is created and when it is promoted. Pure."""
 
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 from flagger_py.api.canary import Canary
-from flagger_py.objects.resource import DEPLOYMENT, Manifest
-from flagger_py.workloads.base import PRIMARY_SUFFIX, PromotionRefused, Selector, WorkloadError
+from flagger_py.objects.resource import Manifest
+from flagger_py.workloads.base import PRIMARY_SUFFIX, Selector, WorkloadError
+from flagger_py.workloads.kinds import PodKind
 from flagger_py.workloads.metadata import annotations_of, included, labels_of, owner_reference, primary_labels, without_toolkit_keys
-from flagger_py.workloads.readiness import wanted_replicas
 from flagger_py.workloads.settings import WorkloadSettings
 
-COPIED_FIELDS = ("progressDeadlineSeconds", "minReadySeconds", "revisionHistoryLimit", "strategy")
-DEPLOYMENT_CONTROLLER_DOMAIN = "deployment.kubernetes.io/"
-"""Annotations that the Deployment controller writes for each Deployment by itself."""
 LABEL_VALUE_LIMIT = 63
 NAME_LIMIT = 253
 
@@ -28,7 +26,7 @@ def select_by(target: Manifest, candidates: tuple[str, ...]) -> Selector:
     Presence counts, not value. Raises `WorkloadError` where there is none, or where its value or the target's name cannot take
     `-primary` (SEL-04).
     """
-    name = f"Deployment {target['metadata'].get('namespace', '')}/{target['metadata']['name']}"
+    name = f"{target['kind']} {target['metadata'].get('namespace', '')}/{target['metadata']['name']}"
     labels = target["spec"].get("selector", {}).get("matchLabels") or {}
     label = next((candidate for candidate in candidates if candidate in labels), None)
     if label is None:
@@ -50,66 +48,72 @@ def require_room(field: str, value: str, limit: int) -> None:
         raise WorkloadError(f"{field} {value!r} has {len(value)} characters; at most {longest} leave room for {PRIMARY_SUFFIX!r}")
 
 
-def new_primary(canary: Canary, target: Manifest, template: Manifest, selector: Selector, settings: WorkloadSettings) -> Manifest:
-    """The primary as it is created; `template` is already the primary's (workloads:DEP-01, SEL-03)."""
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What a primary is made of."""
+
+    kind: PodKind
+    canary: Canary
+    target: Manifest
+    selector: Selector
+    settings: WorkloadSettings
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Those of the primary object."""
+        return primary_labels(included(labels_of(self.target), self.settings.include_label_prefixes), self.selector)
+
+    @property
+    def copied_fields(self) -> dict[str, Any]:
+        """The fields of the spec that each primary gets."""
+        spec = self.target["spec"]
+        return {key: deepcopy(spec[key]) for key in self.kind.copied_fields if spec.get(key) is not None}
+
+
+def new_primary(original: Original, template: Manifest) -> Manifest:
+    """The primary as it is created; `template` is already the primary's (workloads:DEP-01, DS-03, SEL-03)."""
+    kind, canary, target, selector = original.kind, original.canary, original.target, original.selector
     metadata = {
         "name": primary_name(canary),
         "namespace": canary.namespace,
-        "labels": primary_labels(included(labels_of(target), settings.include_label_prefixes), selector),
-        "annotations": _without_controller_keys(without_toolkit_keys(annotations_of(target))),
+        "labels": original.labels,
+        "annotations": _without_controller_keys(kind, without_toolkit_keys(annotations_of(target))),
         "ownerReferences": [owner_reference(canary)],
     }
     spec = {
-        "replicas": wanted_replicas(target) or 1,
+        **kind.created_fields(target),
         "selector": {"matchLabels": {**target["spec"]["selector"]["matchLabels"], selector.label: selector.primary}},
         "template": template,
-        **_copied_fields(target),
+        **original.copied_fields,
     }
-    return {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.kind, "metadata": metadata, "spec": spec}
+    return {"apiVersion": kind.resource.api_version, "kind": kind.resource.kind, "metadata": metadata, "spec": spec}
 
 
-def promoted(
-    primary: Manifest, target: Manifest, template: Manifest, *, selector: Selector, settings: WorkloadSettings, replicas: int | None
-) -> Manifest:
-    """The live primary with what a promotion copies (workloads:DEP-01); `replicas` is `None` where an autoscaler sets them."""
+def promoted(original: Original, primary: Manifest, template: Manifest) -> Manifest:
+    """The live primary with what a promotion copies (workloads:DEP-01, DS-03). Raises `PromotionRefused`."""
+    kind, target = original.kind, original.target
     metadata = {
         **primary["metadata"],
-        "labels": primary_labels(included(labels_of(target), settings.include_label_prefixes), selector),
+        "labels": original.labels,
         "annotations": {
-            **_only_controller_keys(annotations_of(primary)),
-            **_without_controller_keys(included(annotations_of(target), settings.include_label_prefixes)),
+            **_only_controller_keys(kind, annotations_of(primary)),
+            **_without_controller_keys(kind, included(annotations_of(target), original.settings.include_label_prefixes)),
         },
     }
-    kept = {key: value for key, value in primary["spec"].items() if key not in COPIED_FIELDS}
-    spec = {**kept, **_copied_fields(target), "template": template}
-    if replicas is not None:
-        spec["replicas"] = replicas
+    kept = {key: value for key, value in primary["spec"].items() if key not in kind.copied_fields}
+    spec = {**kept, **original.copied_fields, **kind.promoted_fields(original.canary, target), "template": template}
     return {**primary, "metadata": metadata, "spec": spec}
 
 
 def restored(canary: Canary, snapshot: Manifest) -> Manifest:
-    """A deleted primary, as it is created again from what was kept of it (workloads:DEP-05)."""
+    """A deleted primary's metadata and spec, as it is created again from what was kept of it (workloads:DEP-05)."""
     metadata = {
         **snapshot["metadata"],
         "name": primary_name(canary),
         "namespace": canary.namespace,
         "ownerReferences": [owner_reference(canary)],
     }
-    return {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.kind, "metadata": metadata, "spec": snapshot["spec"]}
-
-
-def promoted_replicas(canary: Canary, target: Manifest) -> int | None:
-    """The replicas that a promotion gives the primary; `None` leaves them alone (workloads:DEP-01, AS-05).
-
-    Raises `PromotionRefused` for 0 (workloads:DEP-09).
-    """
-    if canary.spec.autoscaler_ref is not None:
-        return None
-    replicas = wanted_replicas(target)
-    if replicas == 0:
-        name = f"Deployment {canary.namespace}/{canary.spec.target_ref.name}"
-        raise PromotionRefused(f"{name}: spec.replicas is 0, and the primary would get none; it must be at least 1 to be promoted")
-    return replicas
+    return {"metadata": metadata, "spec": snapshot["spec"]}
 
 
 def require_own_primary(canary: Canary, primary: Manifest) -> None:
@@ -119,7 +123,7 @@ def require_own_primary(canary: Canary, primary: Manifest) -> None:
     """
     for owner in primary["metadata"].get("ownerReferences") or ():
         if owner.get("controller") and (owner.get("kind"), owner.get("name")) != ("Canary", canary.metadata.name):
-            name = f"Deployment {canary.namespace}/{primary['metadata']['name']}"
+            name = f"{primary['kind']} {canary.namespace}/{primary['metadata']['name']}"
             raise WorkloadError(f"{name} is controlled by {owner.get('kind')} {owner.get('name')}, not by Canary {canary.metadata.name}")
 
 
@@ -129,17 +133,13 @@ def require_matching_pods(primary: Manifest, template: Manifest) -> None:
     labels = template["metadata"]["labels"]
     missing = {key: value for key, value in wanted.items() if labels.get(key) != value}
     if missing:
-        name = f"Deployment {primary['metadata']['namespace']}/{primary['metadata']['name']}"
+        name = f"{primary['kind']} {primary['metadata']['namespace']}/{primary['metadata']['name']}"
         raise WorkloadError(f"{name} selects pods with {missing}, but the target's pod labels make {labels}; a selector cannot be changed")
 
 
-def _copied_fields(target: Manifest) -> dict[str, Any]:
-    return {key: deepcopy(target["spec"][key]) for key in COPIED_FIELDS if target["spec"].get(key) is not None}
+def _without_controller_keys(kind: PodKind, annotations: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in annotations.items() if not key.startswith(kind.controller_annotations)}
 
 
-def _without_controller_keys(annotations: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in annotations.items() if not key.startswith(DEPLOYMENT_CONTROLLER_DOMAIN)}
-
-
-def _only_controller_keys(annotations: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in annotations.items() if key.startswith(DEPLOYMENT_CONTROLLER_DOMAIN)}
+def _only_controller_keys(kind: PodKind, annotations: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in annotations.items() if key.startswith(kind.controller_annotations)}

@@ -14,10 +14,9 @@ def deployment_readiness(manifest: Manifest, threshold: int) -> Readiness:
     deadline is the core's business (RDY-04).
     """
     status: Mapping[str, Any] = manifest.get("status") or {}
-    generation = manifest["metadata"].get("generation", 0)
-    if generation > status.get("observedGeneration", 0):
-        return NotReady(f"generation {generation} is not observed yet")
-    if any(is_deadline_exceeded(condition) for condition in status.get("conditions") or ()):
+    if (unobserved := _unobserved(manifest, status)) is not None:
+        return unobserved
+    if _has_exceeded_its_deadline(status):
         return Dead("it exceeded its own progress deadline")
     return _pods_readiness(wanted_replicas(manifest), status, threshold)
 
@@ -29,7 +28,7 @@ def wanted_replicas(manifest: Manifest) -> int:
 
 
 def available_replicas(manifest: Manifest) -> int:
-    """How many pods can take traffic now."""
+    """How many pods of a Deployment can take traffic now."""
     return int((manifest.get("status") or {}).get("availableReplicas") or 0)
 
 
@@ -38,6 +37,12 @@ def required_available(updated: int, threshold: int) -> int:
     if threshold <= 0 or updated <= 0:
         return 0
     return max(1, updated * threshold // 100)
+
+
+def _unobserved(manifest: Manifest, status: Mapping[str, Any]) -> NotReady | None:
+    generation = manifest["metadata"].get("generation", 0)
+    is_observed = generation <= status.get("observedGeneration", 0)
+    return None if is_observed else NotReady(f"generation {generation} is not observed yet")
 
 
 def _pods_readiness(wanted: int, status: Mapping[str, Any], threshold: int) -> Readiness:
@@ -54,6 +59,8 @@ def _pods_readiness(wanted: int, status: Mapping[str, Any], threshold: int) -> R
     return Ready()
 
 
-def is_deadline_exceeded(condition: Mapping[str, Any]) -> bool:
-    """Whether a condition of a Deployment says that its own progress deadline is over."""
-    return condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
+def _has_exceeded_its_deadline(status: Mapping[str, Any]) -> bool:
+    return any(
+        condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
+        for condition in status.get("conditions") or ()
+    )

@@ -1,6 +1,7 @@
 """What the primary was given, kept as ControllerRevisions, so that a deleted primary can be created again (design §5)."""
 
 import hashlib
+from abc import ABC, abstractmethod
 
 import structlog
 
@@ -20,11 +21,36 @@ NAME_STEM_LIMIT = 200
 log = structlog.get_logger()
 
 
+class SnapshotForm(ABC):
+    """What of a primary makes it the one that it is."""
+
+    @abstractmethod
+    def content(self, primary: Manifest) -> Manifest:
+        """Two primaries with the same content have one snapshot."""
+
+    @abstractmethod
+    def promotion_id(self, canary: Canary, primary: Manifest) -> str:
+        """The `identity.promotion_id` of what it carries."""
+
+
+class TemplateForm(SnapshotForm):
+    """For workloads: the pod template."""
+
+    def content(self, primary: Manifest) -> Manifest:
+        template: Manifest = primary["spec"]["template"]
+        return template
+
+    def promotion_id(self, canary: Canary, primary: Manifest) -> str:
+        del canary
+        return summary_of(primary["spec"]["template"]).promotion_id
+
+
 class Snapshots:
     """Writes and finds them. The right to ControllerRevisions is optional: without it nothing is kept, and that is logged once."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, form: SnapshotForm) -> None:
         self._objects = objects
+        self._form = form
         self._is_forbidden = False
 
     async def keep(self, canary: Canary, primary: Manifest) -> None:
@@ -41,11 +67,11 @@ class Snapshots:
         except Forbidden as error:
             self._report(error)
             return None
-        return choose(canary, [snapshot["data"] for snapshot in snapshots])
+        return choose(canary, [snapshot["data"] for snapshot in snapshots], self._form)
 
     async def _keep(self, canary: Canary, primary: Manifest) -> None:
         snapshots = await self._all(canary)
-        snapshot = new_snapshot(canary, primary, revision=_next_revision(snapshots))
+        snapshot = new_snapshot(canary, primary, self._form, revision=_next_revision(snapshots))
         name = snapshot["metadata"]["name"]
         same = next((existing for existing in snapshots if existing["metadata"]["name"] == name), None)
         if same is None:
@@ -68,9 +94,9 @@ class Snapshots:
         self._is_forbidden = True
 
 
-def new_snapshot(canary: Canary, primary: Manifest, *, revision: int) -> Manifest:
-    """The ControllerRevision that holds what this primary is created or patched to. Its name follows from the pod template."""
-    digest = hashlib.sha256(canary.metadata.uid.encode() + canonical(primary["spec"]["template"])).hexdigest()[:16]
+def new_snapshot(canary: Canary, primary: Manifest, form: SnapshotForm, *, revision: int) -> Manifest:
+    """The ControllerRevision that holds what this primary is created or patched to. Its name follows from the content."""
+    digest = hashlib.sha256(canary.metadata.uid.encode() + canonical(form.content(primary))).hexdigest()[:16]
     metadata = {
         "name": f"{canary.name[:NAME_STEM_LIMIT].rstrip('-.')}-{digest}",
         "namespace": canary.namespace,
@@ -87,7 +113,7 @@ def new_snapshot(canary: Canary, primary: Manifest, *, revision: int) -> Manifes
     }
 
 
-def choose(canary: Canary, newest_first: list[Manifest]) -> Manifest | None:
+def choose(canary: Canary, newest_first: list[Manifest], form: SnapshotForm) -> Manifest | None:
     """The snapshot to restore: the one that the status says the primary carries, else the newest.
 
     They differ where a snapshot was written for a promotion that was given up before it reached the primary.
@@ -96,7 +122,7 @@ def choose(canary: Canary, newest_first: list[Manifest]) -> Manifest | None:
     if record is not None and record.promoted_revision and not record.promoting:
         carried = promotion_id(canary.metadata.uid, record.promoted_revision, record.promoted_configs)
         for data in newest_first:
-            if summary_of(data["spec"]["template"]).promotion_id == carried:
+            if form.promotion_id(canary, data) == carried:
                 return data
     return next(iter(newest_first), None)
 

@@ -4,13 +4,16 @@ import hashlib
 from collections.abc import Collection, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 import orjson
 
 from flagger_py.objects.resource import Manifest
 from flagger_py.workloads.base import PRIMARY_SUFFIX, Selector
+from flagger_py.workloads.marks import is_at_zero, pod_configs, without_marks
 from flagger_py.workloads.metadata import PROMOTION_ID, primary_labels, without_toolkit_keys
+from flagger_py.workloads.spread import rewrite_spread
 
 REVISION_PREFIX = "v1:"
 """The version of the algorithm: a stored revision with another prefix says nothing about the template (workloads:CHG-02)."""
@@ -60,6 +63,21 @@ class TemplateSummary:
     references: tuple[ConfigReference, ...]
     ports: tuple[ContainerPort, ...]
     promotion_id: str
+    is_at_zero: bool = False
+    """A DaemonSet's node selector keeps all pods away (workloads:DS-01)."""
+    pod_configs: str = ""
+    """The configs that the pods were started anew for (workloads:CHG-06)."""
+
+
+class Spread(Enum):
+    """Which spread and anti-affinity terms are rewritten; ours is the first one (workloads:DEP-03, DS-03)."""
+
+    BY_VALUE = 2
+    """Those that name the target, or the value of its selector label."""
+    BY_NAME = 1
+    """Those that name the target, as Flagger does for Deployments."""
+    NONE = 0
+    """As Flagger does for DaemonSets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +90,26 @@ class PrimaryCopy:
     tracked: Collection[str]
     """Keys of the configs that the primary has its own copies of."""
     promotion_id: str
-    spread_by_selector_value: bool = True
-    """Also rewrite spread and anti-affinity terms that name the selector's value; Flagger knows only the target's name (DEP-03)."""
+    spread: Spread = Spread.BY_VALUE
 
     @property
     def spread_names(self) -> frozenset[str]:
         """The label values that stand for the target's pods in spread and anti-affinity terms."""
-        return frozenset({self.target_name, self.selector.value} if self.spread_by_selector_value else {self.target_name})
+        return frozenset((self.target_name, self.selector.value)[: self.spread.value])
 
 
 def revision_of(template: Manifest) -> str:
     """`v1:` and 16 hex digits of a sha256 over the canonical template (workloads:CHG-01, CHG-02).
 
     Whatever means the same has the same revision: order of keys, and nulls and empty maps or lists that might as well be absent.
+    What we write into it ourselves does not count (`marks`).
     """
-    return REVISION_PREFIX + hashlib.sha256(canonical(template)).hexdigest()[:16]
+    return digest_of(without_marks(template))
+
+
+def digest_of(content: Manifest) -> str:
+    """A revision of any content, by its meaning."""
+    return REVISION_PREFIX + hashlib.sha256(canonical(content)).hexdigest()[:16]
 
 
 def canonical(template: Manifest) -> bytes:
@@ -102,10 +125,19 @@ def summary_of(template: Manifest) -> TemplateSummary:
             references=tuple(ConfigReference(*reference) for reference in kept["references"]),
             ports=tuple(ContainerPort(*port) for port in kept["ports"]),
             promotion_id=kept["promotionId"],
+            is_at_zero=kept["isAtZero"],
+            pod_configs=kept["podConfigs"],
         )
     pod_spec = template.get("spec") or {}
     annotations = (template.get("metadata") or {}).get("annotations") or {}
-    return TemplateSummary(revision_of(template), references(pod_spec), container_ports(pod_spec), annotations.get(PROMOTION_ID, ""))
+    return TemplateSummary(
+        revision_of(template),
+        references(pod_spec),
+        container_ports(pod_spec),
+        annotations.get(PROMOTION_ID, ""),
+        is_at_zero(template),
+        pod_configs(template),
+    )
 
 
 def reduced(template: Manifest) -> Manifest:
@@ -116,6 +148,8 @@ def reduced(template: Manifest) -> Manifest:
         "references": [[reference.kind, reference.name, reference.optional] for reference in summary.references],
         "ports": [[port.container, port.index, port.name, port.port, port.protocol] for port in summary.ports],
         "promotionId": summary.promotion_id,
+        "isAtZero": summary.is_at_zero,
+        "podConfigs": summary.pod_configs,
     }
     return {"summary": kept}
 
@@ -142,8 +176,8 @@ def container_ports(pod_spec: Manifest) -> tuple[ContainerPort, ...]:
 
 
 def as_primary(template: Manifest, copy: PrimaryCopy) -> Manifest:
-    """The template of the primary's pods (workloads:GEN-07, GEN-08, DEP-03, CFG-10)."""
-    primary = deepcopy(template)
+    """The template of the primary's pods (workloads:GEN-07, GEN-08, DEP-03, DS-04, CFG-10)."""
+    primary = deepcopy(without_marks(template))
     metadata = primary.setdefault("metadata", {})
     metadata["labels"] = primary_labels(metadata.get("labels") or {}, copy.selector)
     metadata["annotations"] = {**without_toolkit_keys(metadata.get("annotations") or {}), PROMOTION_ID: copy.promotion_id}
@@ -151,8 +185,7 @@ def as_primary(template: Manifest, copy: PrimaryCopy) -> Manifest:
     for kind, holder, field in _sites(pod_spec):
         if f"{kind}/{holder[field]}" in copy.tracked:
             holder[field] += PRIMARY_SUFFIX
-    for selector in _spread_selectors(pod_spec):
-        _rewrite_spread(selector, copy)
+    rewrite_spread(pod_spec, copy.selector_labels, copy.spread_names)
     return primary
 
 
@@ -165,7 +198,7 @@ def is_primary_of(primary: Manifest, target: Manifest, copy: PrimaryCopy) -> boo
     promotion = summary_of(primary).promotion_id
     live = canonical(_with_promotion_id(primary, promotion))
     plain = _with_names_of_copies(target, primary)
-    variants = (replace(copy, tracked=(), promotion_id=promotion, spread_by_selector_value=by_value) for by_value in (True, False))
+    variants = (replace(copy, tracked=(), promotion_id=promotion, spread=spread) for spread in Spread)
     return any(canonical(as_primary(plain, variant)) == live for variant in variants)
 
 
@@ -206,33 +239,6 @@ def _all_sites(pod_spec: Manifest) -> Iterator[tuple[str, _Holder | None, str]]:
         for source in container.get("envFrom") or ():
             yield CONFIG_MAP_KEY, source.get("configMapRef"), "name"
             yield SECRET_KEY, source.get("secretRef"), "name"
-
-
-def _spread_selectors(pod_spec: Manifest) -> Iterator[_Holder]:
-    anti_affinity = (pod_spec.get("affinity") or {}).get("podAntiAffinity") or {}
-    preferred = anti_affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
-    terms = [term.get("podAffinityTerm") or {} for term in preferred]
-    terms += anti_affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
-    for holder in (*(pod_spec.get("topologySpreadConstraints") or ()), *terms):
-        if selector := holder.get("labelSelector"):
-            yield selector
-
-
-def _rewrite_spread(selector: _Holder, copy: PrimaryCopy) -> None:
-    for expression in selector.get("matchExpressions") or ():
-        if expression.get("key") in copy.selector_labels:
-            expression["values"] = _with_first_rewritten(expression.get("values") or [], copy.spread_names)
-    labels = selector.get("matchLabels") or {}
-    for key, value in labels.items():
-        if key in copy.selector_labels and value in copy.spread_names:
-            labels[key] = value + PRIMARY_SUFFIX
-
-
-def _with_first_rewritten(values: list[str], names: frozenset[str]) -> list[str]:
-    for index, value in enumerate(values):
-        if value in names:
-            return [*values[:index], value + PRIMARY_SUFFIX, *values[index + 1 :]]
-    return values
 
 
 def _without_empty(value: Any) -> Any:

@@ -1,11 +1,11 @@
 """Changes that are rendered from what was read, and rendered again where somebody was faster."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from flagger_py.objects.errors import AlreadyExists, Conflict
-from flagger_py.objects.patch import merge_patch, pinned
+from flagger_py.objects.patch import MergePatch, merge_patch, pinned
 from flagger_py.objects.protocol import Objects
 from flagger_py.objects.resource import Manifest, Ref
 
@@ -25,8 +25,8 @@ async def retry_conflicts(attempt: Callable[[], Awaitable[Result]]) -> Result:
     return await attempt()
 
 
-async def change(objects: Objects, ref: Ref, render: Callable[[Manifest], Manifest]) -> Manifest | None:
-    """Bring an object to what `render` makes of it; `None` where it does not exist. Nothing is written where nothing differs.
+async def amend(objects: Objects, ref: Ref, render: Callable[[Manifest], Mapping[str, Any]]) -> Manifest | None:
+    """Send the merge patch that `render` makes of the object, nothing where that is empty; `None` where the object does not exist.
 
     The first attempt goes by the cache, each further one by the object as it is on the server.
     """
@@ -34,7 +34,9 @@ async def change(objects: Objects, ref: Ref, render: Callable[[Manifest], Manife
 
     async def attempt() -> Manifest | None:
         current = await next(sources, objects.get)(ref)
-        return None if current is None else await replace(objects, ref, current, render(current))
+        if current is None or not (body := render(current)):
+            return current
+        return await objects.patch(ref, pinned(MergePatch(body), current))
 
     return await retry_conflicts(attempt)
 

@@ -10,10 +10,10 @@ import pytest
 
 from flagger_py.local.cluster import LocalCluster
 from flagger_py.local.envoy.translation import HTTP_PROXY, HTTP_ROUTE, ISTIO_GATEWAY, VIRTUAL_SERVICE
-from flagger_py.local.resources import DAEMON_SET, POD
+from flagger_py.local.resources import POD
 from flagger_py.local.samples import HOST, new_version
 from flagger_py.objects.patch import MergePatch
-from flagger_py.objects.resource import DEPLOYMENT, SERVICE, Manifest, Ref
+from flagger_py.objects.resource import DAEMON_SET, DEPLOYMENT, SERVICE, Manifest, Ref
 from tests.local.deployed import (
     TEST,
     answers,

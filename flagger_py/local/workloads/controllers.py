@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from flagger_py.kube.cluster import Cluster
-from flagger_py.local.resources import DAEMON_SET, ENDPOINT_SLICE, ENDPOINTS, NODE, POD, REPLICA_SET
+from flagger_py.local.resources import ENDPOINT_SLICE, ENDPOINTS, NODE, POD, REPLICA_SET
 from flagger_py.local.workloads import endpoints
 from flagger_py.local.workloads.daemonset import plan_daemon_set
 from flagger_py.local.workloads.deployment import REVISION_ANNOTATION, DeploymentPlan, plan_deployment
@@ -14,7 +14,7 @@ from flagger_py.local.workloads.replicaset import plan_replica_set
 from flagger_py.local.workqueue import WorkQueue
 from flagger_py.objects.errors import AlreadyExists
 from flagger_py.objects.patch import MergePatch, merge_patch
-from flagger_py.objects.resource import DEPLOYMENT, SERVICE, Manifest, Ref, Resource
+from flagger_py.objects.resource import DAEMON_SET, DEPLOYMENT, SERVICE, Manifest, Ref, Resource
 
 WATCHED: Final = (DEPLOYMENT, REPLICA_SET, DAEMON_SET, POD, SERVICE, NODE, ENDPOINT_SLICE, ENDPOINTS)
 _OWNERS: Final = {"Deployment": DEPLOYMENT, "ReplicaSet": REPLICA_SET, "DaemonSet": DAEMON_SET}

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flagger_py.local.resources import DAEMON_SET
 from flagger_py.local.workloads.ownership import REVISION_HASH_LABEL, available_in, is_active, is_ready, pod_from, template_hash
-from flagger_py.objects.resource import Manifest
+from flagger_py.objects.resource import DAEMON_SET, Manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from flagger_py.rollout.views import Back, Owed, PrimaryView, TargetView
 from flagger_py.workloads.base import PromotionRefused, Selector, TargetMissing, TargetMoved, WorkloadError
 from flagger_py.workloads.checksums import checksum
 from flagger_py.workloads.deployment import DeploymentWorkload
+from flagger_py.workloads.marks import pod_configs
 from flagger_py.workloads.settings import WorkloadSettings
 from flagger_py.workloads.template import revision_of
 from tests.unit.workloads.build import (
@@ -531,6 +532,37 @@ class TestScaling:
         await cluster.workload.raise_primary(CANARY, wanted)
         assert cluster.primary["spec"]["replicas"] == max(replicas, wanted)
         assert len(cluster.objects.writes) == (wanted > replicas)
+
+
+class TestRestart:
+    async def test_pods_start_anew_once_for_the_same_configs(self) -> None:
+        """workloads:CHG-06"""
+        cluster = Cluster(make_deployment())
+        before = await cluster.workload.target(CANARY)
+        for digest in ("one", "one", "two"):
+            await cluster.workload.restart_pods(CANARY, digest)
+        after = await cluster.workload.target(CANARY)
+        assert cluster.objects.writes == ["patch Deployment web"] * 2
+        assert before is not None
+        assert after is not None
+        assert after.pod_configs == "two"
+        assert after.revision == before.revision, "the mark is ours, and no new revision"
+
+    async def test_the_mark_goes_with_the_pods_and_never_reaches_the_primary(self) -> None:
+        """workloads:CHG-06"""
+        cluster = Cluster(make_deployment())
+        await cluster.workload.restart_pods(CANARY, "one")
+        view = await cluster.workload.target(CANARY)
+        assert view is not None
+        await cluster.workload.create_primary(CANARY, view.revision, {})
+        assert pod_configs(cluster.primary["spec"]["template"]) == ""
+        assert await cluster.workload.primary_matches_target(CANARY)
+        await cluster.workload.scale_to_zero(CANARY)
+        assert pod_configs(cluster.target["spec"]["template"]) == ""
+        assert cluster.target["spec"]["replicas"] == 0
+
+    async def test_a_missing_target_has_no_pods(self) -> None:
+        await Cluster().workload.restart_pods(CANARY, "one")
 
 
 class TestViews:

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from flagger_py.objects.errors import Forbidden
 from flagger_py.objects.resource import Manifest
 from flagger_py.rollout.identity import promotion_id
-from flagger_py.workloads.snapshots import Snapshots, choose, new_snapshot
+from flagger_py.workloads.snapshots import Snapshots, TemplateForm, choose, new_snapshot
 from tests.unit.workloads.build import CANARY_UID, NAMESPACE, make_canary, make_deployment, owned_by
 from tests.unit.workloads.memory import MemoryObjects
 
@@ -31,21 +31,21 @@ def kept_images(objects: MemoryObjects) -> list[str]:
 async def test_three_are_kept() -> None:
     objects = MemoryObjects()
     for number in range(5):
-        await Snapshots(objects).keep(CANARY, primary(f"web:{number}"))
+        await Snapshots(objects, TemplateForm()).keep(CANARY, primary(f"web:{number}"))
     assert kept_images(objects) == ["web:4", "web:3", "web:2"]
 
 
 async def test_the_same_template_is_kept_once() -> None:
     objects = MemoryObjects()
     for _ in range(2):
-        await Snapshots(objects).keep(CANARY, primary("web:1"))
+        await Snapshots(objects, TemplateForm()).keep(CANARY, primary("web:1"))
     assert objects.writes == [f"create ControllerRevision {objects.names('ControllerRevision')[0]}"]
 
 
 async def test_an_older_template_becomes_the_newest_again() -> None:
     objects = MemoryObjects()
     for image in ("web:1", "web:2", "web:1"):
-        await Snapshots(objects).keep(CANARY, primary(image))
+        await Snapshots(objects, TemplateForm()).keep(CANARY, primary(image))
     assert kept_images(objects) == ["web:1", "web:2"]
 
 
@@ -53,9 +53,9 @@ async def test_snapshots_of_other_canaries_do_not_count() -> None:
     objects = MemoryObjects()
     other = CANARY.with_changes(metadata=CANARY.metadata.model_copy(update={"uid": "other", "name": "other"}))
     for number in range(4):
-        await Snapshots(objects).keep(other, primary(f"other:{number}"))
-    await Snapshots(objects).keep(CANARY, primary("web:1"))
-    restorable = await Snapshots(objects).restorable(CANARY)
+        await Snapshots(objects, TemplateForm()).keep(other, primary(f"other:{number}"))
+    await Snapshots(objects, TemplateForm()).keep(CANARY, primary("web:1"))
+    restorable = await Snapshots(objects, TemplateForm()).restorable(CANARY)
     assert restorable is not None
     assert restorable["spec"] == primary("web:1")["spec"]
     assert len(kept_images(objects)) == 4
@@ -64,7 +64,7 @@ async def test_snapshots_of_other_canaries_do_not_count() -> None:
 async def test_a_missing_right_is_reported_once() -> None:
     """design §5"""
     objects = MemoryObjects()
-    snapshots = Snapshots(objects)
+    snapshots = Snapshots(objects, TemplateForm())
     with capture_logs() as logs:
         for _ in range(2):
             objects.fail("create", "ControllerRevision", Forbidden("no", status=403))
@@ -86,15 +86,18 @@ async def test_a_missing_right_is_reported_once() -> None:
 def test_which_one_is_restored(record: dict[str, Any] | None, expected: str) -> None:
     """workloads:DEP-05"""
     canary = make_canary(status={} if record is None else {"rollout": {"version": 1, **record}})
-    snapshots = [new_snapshot(canary, primary(f"web:{n}", promotion_id(CANARY_UID, f"v1:{n}", "")), revision=n)["data"] for n in (2, 1)]
-    chosen = choose(canary, snapshots)
+    snapshots = [
+        new_snapshot(canary, primary(f"web:{n}", promotion_id(CANARY_UID, f"v1:{n}", "")), TemplateForm(), revision=n)["data"]
+        for n in (2, 1)
+    ]
+    chosen = choose(canary, snapshots, TemplateForm())
     assert chosen is not None
     assert chosen["spec"]["template"]["spec"]["containers"][0]["image"] == expected
 
 
 def test_its_name_and_owner() -> None:
     canary = CANARY.with_changes(metadata=CANARY.metadata.model_copy(update={"name": "a" * 199 + ".b" + "c" * 40}))
-    snapshot = new_snapshot(canary, primary("web:1"), revision=1)
+    snapshot = new_snapshot(canary, primary("web:1"), TemplateForm(), revision=1)
     assert snapshot["metadata"]["name"].startswith("a" * 199 + "-")
     assert len(snapshot["metadata"]["name"]) == 216
     assert snapshot["metadata"]["namespace"] == NAMESPACE

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from flagger_py.objects.resource import Manifest
 from flagger_py.workloads.base import Selector
-from flagger_py.workloads.observation import project_deployment
+from flagger_py.workloads.deployment import DeploymentWorkload
 from flagger_py.workloads.template import (
     ConfigReference,
     PrimaryCopy,
     as_primary,
     container_ports,
+    digest_of,
     is_primary_of,
     references,
     revision_of,
@@ -63,22 +64,22 @@ class TestRevision:
     @PROPERTY
     @given(templates, st.integers())
     def test_it_depends_on_meaning_not_on_form(self, template: Manifest, seed: int) -> None:
-        assert revision_of(shuffled(template, random.Random(seed))) == revision_of(template)
+        assert digest_of(shuffled(template, random.Random(seed))) == digest_of(template)
 
     @PROPERTY
     @given(templates, st.sampled_from(["image", "value"]), st.text(min_size=1))
     def test_it_moves_with_any_value(self, template: Manifest, key: str, value: str) -> None:
-        assert revision_of({**template, "changed": {key: value}}) != revision_of(template)
+        assert digest_of({**template, "changed": {key: value}}) != digest_of(template)
 
     @PROPERTY
     @given(templates)
     def test_it_survives_json_and_the_store(self, template: Manifest) -> None:
         manifest: Manifest = {"metadata": {"name": "web"}, "spec": {"template": {**template, "metadata": {}, "spec": POD_SPEC}}}
-        kept = project_deployment(manifest)
+        kept = DeploymentWorkload.project(manifest)
         summary = summary_of(json.loads(json.dumps(kept))["spec"]["template"])
         assert summary == summary_of(json.loads(json.dumps(manifest))["spec"]["template"])
         assert summary.revision == revision_of(manifest["spec"]["template"])
-        assert project_deployment(kept) == kept
+        assert DeploymentWorkload.project(kept) == kept
 
     def test_its_form_is_fixed_for_ever(self) -> None:
         assert revision_of({"spec": {"containers": [{"name": "web", "image": "web:1"}]}}) == "v1:b60e34ee58722c6e"

@@ -15,11 +15,11 @@ from flagger_py.local.conditions import find_condition, is_true
 from flagger_py.local.node.agent import NodeAgent
 from flagger_py.local.node.api import EmbeddedNodeApi
 from flagger_py.local.node.node import NodeHeartbeat
-from flagger_py.local.resources import DAEMON_SET, ENDPOINT_SLICE, POD, REPLICA_SET
+from flagger_py.local.resources import ENDPOINT_SLICE, POD, REPLICA_SET
 from flagger_py.local.workloads.controllers import WorkloadControllers
 from flagger_py.objects.errors import NotFound, Unreachable
 from flagger_py.objects.patch import MergePatch
-from flagger_py.objects.resource import DEPLOYMENT, SERVICE, Manifest, Ref
+from flagger_py.objects.resource import DAEMON_SET, DEPLOYMENT, SERVICE, Manifest, Ref
 from tests.unit.local.node.fakes import FakeRuntime
 
 pytestmark = [pytest.mark.looptime, pytest.mark.timeout(60)]
