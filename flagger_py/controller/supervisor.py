@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,6 +11,7 @@ import structlog
 from flagger_py.controller.alarm import Alarm
 from flagger_py.controller.clock import Clock
 from flagger_py.controller.contests import Contests
+from flagger_py.controller.dependents import Dependents
 from flagger_py.controller.passes import GONE, Memory, PassResult, PassRunner
 from flagger_py.controller.questions import Answerer, Questions
 from flagger_py.controller.turnstile import Turnstile
@@ -47,7 +47,7 @@ class Supervisor:
         self._answerer = answerer
         self._clock = clock
         self._watches: dict[Ref, _Watch] = {}
-        self._dependents: dict[Ref, set[Ref]] = defaultdict(set)
+        self._dependents = Dependents()
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._turnstile = Turnstile()
@@ -107,7 +107,7 @@ class Supervisor:
     def _on_change(self, ref: Ref) -> None:
         if ref.resource == CANARY and ref.name:
             self._adopt(ref)
-        for canary in self._dependents.get(ref, ()):
+        for canary in self._dependents.of(ref):
             self._wake(canary)
 
     def _wake(self, ref: Ref) -> None:
@@ -143,7 +143,7 @@ class Supervisor:
         def record(read: Ref) -> None:  # at once: it may change before the pass ends
             recorded.add(read)
             watch.reads.add(read)
-            self._dependents[read].add(ref)
+            self._dependents.add(read, ref)
 
         objects = self._cluster.objects(record, client=self._client)
         memory = Memory(objects, questions, RecordedObjects(objects), Contests(objects, random.random))
@@ -174,9 +174,7 @@ class Supervisor:
         """The Canary no longer depends on these."""
         watch.reads -= reads
         for read in reads:
-            self._dependents[read].discard(ref)
-            if not self._dependents[read]:
-                del self._dependents[read]
+            self._dependents.discard(read, ref)
 
     def _forget(self, ref: Ref) -> None:
         if watch := self._watches.pop(ref, None):

@@ -12,6 +12,8 @@ Jitter = Callable[[], float]
 class Backoff:
     """Growing pauses: each is drawn from the upper half of 0…`first`·`factor`ⁿ, never above `limit` (seconds)."""
 
+    __slots__ = ("_factor", "_first", "_jitter", "_limit", "_next")  # there are several of each Canary
+
     def __init__(self, first: float, limit: float, *, factor: float = 2.0, jitter: Jitter = random.random) -> None:
         self._first = first
         self._limit = limit
