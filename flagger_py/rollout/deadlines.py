@@ -8,7 +8,7 @@ from flagger_py.rollout.turn import RUN_PHASES, Turn
 
 def judge_canary(turn: Turn) -> Readiness:
     """The target's readiness, `Dead` after `progressDeadlineSeconds` (workloads:RDY-04). Without a pod it is not (HAZ-25)."""
-    if turn.world.target is not None and turn.canary_replicas == 0 and turn.desired.canary == 0:
+    if turn.world.target is not None and turn.world.target.is_at_zero and turn.desired.canary == 0:
         note_unready(turn, "canary", None)  # not started yet, and nobody misses it: its deadline begins with its pods
         return NotReady("no pod of the canary is wanted yet")
     return _judge(turn, "canary", _seen_canary(turn))
@@ -18,7 +18,7 @@ def _seen_canary(turn: Turn) -> Readiness:
     target = turn.world.target
     if target is None:
         return Dead(f"{turn.plan.target_kind} {turn.plan.target_name} does not exist")
-    if target.replicas < 1 or (isinstance(target.readiness, Ready) and target.available < 1):
+    if target.is_at_zero or (isinstance(target.readiness, Ready) and not target.is_available):
         return NotReady("no pod of the canary is available")
     return target.readiness
 
@@ -36,7 +36,7 @@ def _seen_primary(turn: Turn) -> Readiness:
     primary = turn.primary
     if primary is None:
         return NotReady("the primary does not exist")
-    if turn.phase in RUN_PHASES and isinstance(primary.readiness, Ready) and primary.available < 1:
+    if turn.phase in RUN_PHASES and isinstance(primary.readiness, Ready) and not primary.is_available:
         return NotReady("no pod of the primary is available")
     return primary.readiness
 

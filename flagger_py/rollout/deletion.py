@@ -130,16 +130,16 @@ def _target(turn: Turn, view: RestorationView) -> Part:
         return Back()  # there is nothing that could serve while the target gets ready
     if isinstance(target.readiness, NotReady | Dead):
         return Awaited(f"{turn.plan.target_name} is not ready: {target.readiness.reason}")
-    return Back() if target.available else Awaited(f"{turn.plan.target_name} has no pod that is available")
+    return Back() if target.is_available else Awaited(f"{turn.plan.target_name} has no pod that is available")
 
 
 def _lacks_pods(turn: Turn, target: TargetView) -> bool:
     """Fewer than serve now. After an interval, what an autoscaler or somebody else leaves is enough."""
-    if target.replicas < 1:
+    if target.is_at_zero:
         return True
     stored = turn.record.deletion
     is_enough = (stored is not None and stored.stage != Stage.TARGET) or turn.now >= _since(turn) + turn.plan.interval
-    return not is_enough and turn.primary is not None and target.replicas < turn.primary.replicas
+    return not is_enough and target.has_pods and turn.primary is not None and target.replicas < turn.primary.replicas
 
 
 def _enter(turn: Turn, stage: Stage) -> datetime:

@@ -25,9 +25,12 @@ def record_promoted(turn: Turn) -> None:
 
 
 def rebase_moved_hash(turn: Turn) -> None:
-    """Another hash of an unchanged object: our algorithm or a server default moved, not the workload (workloads:CHG-02)."""
+    """Another hash of an unchanged object: our algorithm or a server default moved, not the workload (workloads:CHG-02).
+
+    An object without a generation never says that it is unchanged.
+    """
     record, target = turn.record, turn.world.target
-    if target is None or record.revision in ("", UNKNOWN_REVISION, target.revision):
+    if target is None or not target.generation or record.revision in ("", UNKNOWN_REVISION, target.revision):
         return
     if (record.target_uid, record.target_generation) == (target.uid, target.generation):
         is_promoted = record.promoted_revision == record.revision

@@ -52,7 +52,9 @@ class Turn:
 
     @property
     def canary_replicas(self) -> int:
-        return self.world.target.replicas if self.world.target else 0
+        """Wanted pods of the canary; 0 for a kind that has none."""
+        target = self.world.target
+        return target.replicas if target and target.has_pods else 0
 
     @property
     def primary(self) -> PrimaryView | None:

@@ -21,5 +21,5 @@ def keep_primary(turn: Turn) -> None:
 
 def run_canary(turn: Turn) -> None:
     """See that the canary has pods."""
-    if turn.world.target is not None and turn.target.replicas == 0:
+    if turn.world.target is not None and turn.target.is_at_zero:
         turn.do(ScaleTargetUp())

@@ -11,6 +11,7 @@ class TargetView:
 
     uid: str
     generation: int
+    """0 where the kind has none."""
     revision: str
     """`v1:` and 16 hex digits over the canonical pod template (workloads:CHG-02): equal templates, equal revisions."""
     replicas: int
@@ -18,8 +19,20 @@ class TargetView:
     available: int
     readiness: Readiness
     """Against `canaryReadyThreshold`; `Dead` only for what the workload itself reports (RDY-03 b), never by our clock."""
+    has_pods: bool = True
+    """False for Services, core and Knative: there is nothing to scale, `replicas` and `available` say nothing (workloads:SVC-01, KN-06)."""
     pod_configs: str = ""
     """The digest of the configs that its pods were started anew for (workloads:CHG-06)."""
+
+    @property
+    def is_at_zero(self) -> bool:
+        """No pod is wanted, where pods can be wanted."""
+        return self.has_pods and self.replicas < 1
+
+    @property
+    def is_available(self) -> bool:
+        """Some pod can take traffic now, where pods are counted."""
+        return self.available > 0 or not self.has_pods
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +43,14 @@ class PrimaryView:
     available: int
     readiness: Readiness
     promotion_id: str
-    """The pod template's `flagger-id` annotation: equal to `identity.promotion_id(...)` when it carries that revision and configs."""
+    """Equal to `identity.promotion_id(...)` when it carries that revision and configs; of a pod template the `flagger-id` annotation."""
+    has_pods: bool = True
+    """As in `TargetView`."""
+
+    @property
+    def is_available(self) -> bool:
+        """As in `TargetView`."""
+        return self.available > 0 or not self.has_pods
 
 
 @dataclass(frozen=True, slots=True)
