@@ -12,10 +12,11 @@ import structlog
 
 from flagger_py.kube.cluster import Cluster
 from flagger_py.local.conditions import with_transition_times
+from flagger_py.local.envoy.discovery import DiscoveryService
 from flagger_py.local.envoy.model import HTTP_PORT, Backend, RouteTable
 from flagger_py.local.envoy.process import EnvoyProcess, EnvoyUnavailable
 from flagger_py.local.envoy.programming import ConfigRefused, Programmer
-from flagger_py.local.envoy.resources import Endpoint
+from flagger_py.local.envoy.resources import Endpoint, bootstrap
 from flagger_py.local.envoy.translation import (
     GATEWAY,
     HTTP_PROXY,
@@ -58,21 +59,24 @@ class EnvoyGateway:
     """Envoy with its controller. `run` does all; `address` says where it is reached."""
 
     def __init__(self, cluster: Cluster, settings: GatewaySettings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self.process = EnvoyProcess(settings.folder, flush_interval=settings.flush_interval)
+        self._discovery = DiscoveryService()
+        self.process = EnvoyProcess(settings.folder, self._bootstrap)
         self.process.on_start(self._wake)
         self._cluster = cluster
         self._objects = cluster.objects()
-        self._programmer = Programmer(self.process, local_ports=settings.local_ports)
+        self._programmer = Programmer(self.process, self._discovery, local_ports=settings.local_ports)
+        self._flush_interval = settings.flush_interval
         self._clock = clock
         self._dirty = asyncio.Event()
         self._problems: tuple[str, ...] = ()
+        self._failure = ""
         self._served: frozenset[tuple[int, str]] = frozenset()
         self._programmed = asyncio.Condition()
 
     async def run(self) -> None:
         """For ever; cancelling it stops Envoy."""
         self._cluster.subscribe(self._on_change)
-        async with asyncio.TaskGroup() as group:
+        async with self._discovery.serving(), asyncio.TaskGroup() as group:
             group.create_task(self.process.run(), name="envoy process")
             group.create_task(self._program_for_ever(), name="envoy programming")
 
@@ -86,6 +90,10 @@ class EnvoyGateway:
         while not (local := await self._programmer.local_port(port)):  # noqa: ASYNC110 (Envoy sets no event of ours)
             await asyncio.sleep(0.05)
         return f"127.0.0.1:{local}"
+
+    def _bootstrap(self) -> dict[str, Any]:
+        """Of the next Envoy; asked for while the discovery service serves."""
+        return bootstrap(self._discovery.new_node(), self._discovery.port, flush_interval=self._flush_interval)
 
     def _on_change(self, ref: Ref) -> None:
         if ref.resource in ROUTE_KINDS or ref.resource in CORE_KINDS:
@@ -103,10 +111,17 @@ class EnvoyGateway:
             self._dirty.clear()
             try:
                 await self._program()
+                self._failure = ""
             except (ConfigRefused, EnvoyUnavailable, ApiError) as error:
-                log.warning("envoy_not_programmed", error=str(error))
+                self._report_failure(str(error))
                 self._dirty.set()
                 await asyncio.sleep(RETRY)
+
+    def _report_failure(self, failure: str) -> None:
+        """Once, and not each time that it is tried again."""
+        if failure != self._failure:
+            log.warning("envoy_not_programmed", error=failure)
+        self._failure = failure
 
     async def _watch_all(self) -> None:
         for resource in CORE_KINDS:

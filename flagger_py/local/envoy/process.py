@@ -3,17 +3,17 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import orjson
 import structlog
 
-from flagger_py.local.envoy.resources import bootstrap
+from flagger_py.local.envoy.process_log import ProcessLog
 
 log = structlog.get_logger()
 
@@ -45,14 +45,15 @@ def envoy_binary() -> Path:
 
 
 class EnvoyProcess:
-    """One Envoy whose configuration and logs are in `folder`. `run` keeps it alive."""
+    """One Envoy whose log is in `folder`. `run` keeps it alive; `bootstrap` renders the configuration of each that is started."""
 
-    def __init__(self, folder: Path, *, flush_interval: float = 0.5) -> None:
+    def __init__(self, folder: Path, bootstrap: Callable[[], Mapping[str, Any]]) -> None:
         self.folder = folder
         self.restarts = 0
         self.pid = 0
         """Of the process that runs; 0 while none does."""
-        self._flush_interval = flush_interval
+        self._bootstrap = bootstrap
+        self._log = ProcessLog(folder / "envoy.log")
         self._on_start: list[Callable[[], None]] = []
         self._admin = ""
         self._ready = asyncio.Event()
@@ -64,12 +65,13 @@ class EnvoyProcess:
 
     async def run(self) -> None:
         """For ever; cancelling it stops Envoy."""
-        await asyncio.to_thread(self._prepare)
+        await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
         pause = FIRST_RESTART
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ADMIN_LIMIT)) as self._session:
             while True:
                 code = await self._run_once()
-                log.error("envoy_ended", code=code, restart_after=pause, log=str(self.folder / "envoy.log"))
+                reasons = await asyncio.to_thread(self._log.failures)
+                log.error("envoy_ended", code=code, reasons=reasons, restart_after=pause, log=str(self._log.path))
                 self.restarts += 1
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_RESTART)
@@ -80,7 +82,7 @@ class EnvoyProcess:
             async with asyncio.timeout(START_LIMIT):
                 await self._ready.wait()
         except TimeoutError as error:
-            raise EnvoyUnavailable(f"Envoy does not answer within {START_LIMIT:g} s; its log is {self.folder / 'envoy.log'}") from error
+            raise EnvoyUnavailable(await self._explained(f"Envoy does not answer within {START_LIMIT:g} s")) from error
 
     async def admin(self, path: str) -> str:
         """The answer of an admin page. Raises `EnvoyUnavailable`."""
@@ -98,16 +100,18 @@ class EnvoyProcess:
         """`host:port`; empty until it is ready."""
         return self._admin
 
-    def _prepare(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "bootstrap.json").write_bytes(orjson.dumps(bootstrap(self.folder, flush_interval=self._flush_interval)))
-        for name in ("listeners.json", "clusters.json"):
-            if not (self.folder / name).exists():
-                (self.folder / name).write_bytes(orjson.dumps({"version_info": "0", "resources": []}))
+    async def refusals(self, kind: str) -> list[str]:
+        """Why Envoy did not take what it was last given of this kind of resource, in its own words; empty where it says nothing."""
+        return await asyncio.to_thread(self._log.refusals, kind)
+
+    async def _explained(self, problem: str) -> str:
+        reasons = "".join(f"; {reason}" for reason in await asyncio.to_thread(self._log.failures))
+        return f"{problem}{reasons}; its log is {self._log.path}"
 
     async def _run_once(self) -> int:
         address_file = self.folder / "admin-address"
         await asyncio.to_thread(address_file.unlink, missing_ok=True)
+        await asyncio.to_thread(self._write_bootstrap, orjson.dumps(self._bootstrap()))
         process = await self._spawn(address_file)
         self.pid = process.pid
         try:
@@ -116,23 +120,29 @@ class EnvoyProcess:
                 code = await process.wait()
                 self._ready.clear()
                 if not self._admin:
-                    raise EnvoyUnavailable(f"Envoy ended with code {code} before it was ready; its log is {self.folder / 'envoy.log'}")
+                    raise EnvoyUnavailable(await self._explained(f"Envoy ended with code {code} before it was ready"))
                 return code
         finally:
             self._ready.clear()
             self.pid = 0
             await _stop(process)
 
+    def _write_bootstrap(self, content: bytes) -> None:
+        (self.folder / "bootstrap.json").write_bytes(content)
+        self._log.begin()
+
     async def _spawn(self, address_file: Path) -> asyncio.subprocess.Process:
         command = [
             str(envoy_binary()),
             *("--config-path", str(self.folder / "bootstrap.json")),
             *("--admin-address-path", str(address_file)),
-            *("--log-path", str(self.folder / "envoy.log"), "--log-level", "warning"),
+            *("--log-level", "warning"),
             *("--concurrency", "1", "--disable-hot-restart"),
             *("--drain-time-s", "1", "--parent-shutdown-time-s", "2"),
         ]
-        return await asyncio.create_subprocess_exec(*_dying_with_parent(command), stdout=asyncio.subprocess.DEVNULL, stderr=None)
+        # Its log is its standard error: with --log-path Envoy would keep lines for seconds, and lose them when it aborts.
+        with self._log.path.open("ab") as log_file:
+            return await asyncio.create_subprocess_exec(*_dying_with_parent(command), stdout=asyncio.subprocess.DEVNULL, stderr=log_file)
 
     async def _await_address(self, address_file: Path) -> None:
         while not (found := await asyncio.to_thread(_text, address_file)):  # noqa: ASYNC110 (another process writes it)

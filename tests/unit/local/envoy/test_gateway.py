@@ -1,7 +1,6 @@
 """The endpoints of a backend, and times in statuses."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from flagger_py.local.envoy.gateway import ready_endpoints, with_times
@@ -48,7 +47,7 @@ def test_times_of_conditions_move_with_their_status_in_parents_and_listeners_too
 
 def test_a_cluster_is_named_in_metrics_as_contour_names_it() -> None:
     """metrics:OBS-CONTOUR-01"""
-    rendered = cluster(Backend("test", "web-canary", 80), Path("/x/endpoints.json"))
+    rendered = cluster(Backend("test", "web-canary", 80))
     assert rendered["name"] == "test/web-canary/80"
     assert rendered["alt_stat_name"] == "test_web-canary_80"
 
