@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from weakref import WeakSet
 
 import aiohttp
 import structlog
@@ -19,6 +20,8 @@ log = structlog.get_logger()
 
 CONNECT_TIMEOUT: Final = 3.0
 """Seconds, so that a write to a dead address still has time for an answer from another."""
+CLOSING_LIMIT: Final = 0.25
+"""Seconds that a close waits for sockets of unfinished TLS handshakes."""
 BUFFER_BYTES: Final = 2**20
 KEEPALIVE: Final = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
 """A peer that vanished is noticed within 40 s, even on a watch on which nothing happens."""
@@ -42,6 +45,7 @@ class HttpTransport:
         self._connection: _Connection | None = None
         self._retired: aiohttp.ClientSession | None = None
         self._loading = asyncio.Lock()
+        self._sockets: WeakSet[socket.socket] = WeakSet()
 
     @property
     def host(self) -> str:
@@ -58,6 +62,13 @@ class HttpTransport:
             if session:
                 await session.close()
         self._connection = self._retired = None
+        await self._until_closed()
+
+    async def _until_closed(self) -> None:
+        """A connection that was given up in the middle of its TLS handshake is closed by the loop some turns later, not by its session."""
+        end = asyncio.get_running_loop().time() + CLOSING_LIMIT
+        while any(created.fileno() >= 0 for created in self._sockets) and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 - sockets tell nobody
+            await asyncio.sleep(0.005)
 
     async def request(self, request: Request) -> Response:
         try:
@@ -146,33 +157,32 @@ class HttpTransport:
         if self._retired:
             await self._retired.close()
         self._retired = self._connection.session if self._connection else None  # watches may still run on it
-        return _new_session(access)
+        return self._new_session(access)
+
+    def _new_session(self, access: Access) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=0, ssl=access.tls or True, socket_factory=self._socket)
+        return aiohttp.ClientSession(
+            connector=connector,
+            auto_decompress=True,
+            read_bufsize=BUFFER_BYTES,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+            trust_env=False,  # proxies are chosen in `credentials`; the rest of it (netrc) would be read at each request
+        )
+
+    def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, _ = address
+        created = socket.socket(family, kind, protocol)
+        created.setblocking(False)
+        created.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVE.items():
+            if hasattr(socket, option):  # macOS lacks the first one
+                created.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        self._sockets.add(created)
+        return created
 
     def _unreachable(self, request: Request, error: Exception) -> Unreachable:
         reason = f"no answer within {request.timeout:g} s" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
         return Unreachable(f"{request.method} {request.path} at {self.host}: {reason}")
-
-
-def _new_session(access: Access) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=0, ssl=access.tls or True, socket_factory=_socket)
-    return aiohttp.ClientSession(
-        connector=connector,
-        auto_decompress=True,
-        read_bufsize=BUFFER_BYTES,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
-        trust_env=False,  # proxies are chosen in `credentials`; the rest of it (netrc) would be read at each request
-    )
-
-
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    family, kind, protocol, _, _ = address
-    created = socket.socket(family, kind, protocol)
-    created.setblocking(False)
-    created.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in KEEPALIVE.items():
-        if hasattr(socket, option):  # macOS lacks the first one
-            created.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    return created
 
 
 def _headers_of(response: aiohttp.ClientResponse) -> Mapping[str, str]:

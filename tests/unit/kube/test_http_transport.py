@@ -288,3 +288,17 @@ async def test_a_failing_plugin_is_reported_with_its_words(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="log in first"):
         async with open_transport(kubeconfig(tmp_path, "http://127.0.0.1:1", user)):
             pass
+
+
+async def test_requests_that_are_cancelled_in_their_handshake_leave_no_socket_behind(tmp_path: Path) -> None:
+    """Found on a busy kube-apiserver: asyncio closes such a socket some turns later, when the loop of a test may have ended."""
+    async with serve(echo, tls=True) as server:
+        path = kubeconfig(tmp_path, server, {}, **{"insecure-skip-tls-verify": True})
+        for turns in range(0, 60, 2):
+            async with open_transport(path) as transport:
+                request = asyncio.create_task(transport.request(VERSION))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                request.cancel()
+                await asyncio.wait([request])
+            assert [created for created in transport._sockets if created.fileno() >= 0] == [], turns
