@@ -46,6 +46,8 @@ def branches(canary: Canary, traffic: Traffic, *, primary_cookie: bool) -> tuple
     split = Branch(routes.primary, routes.canary, mirrored=routes.mirrored)
     if analysis_of(canary).match:
         _check_users(canary)
+        if routes.everyone:
+            return (split,)
         return replace(split, users=analysis_of(canary).match), Branch(100, 0, is_rest=True)
     if affinity is None:
         return (split,)

@@ -28,6 +28,8 @@ class Plan:
     strategy: Strategy = Strategy.WEIGHTED
     iterations: int = 0
     """Of an A/B test or a blue/green run."""
+    has_match: bool = False
+    """Only some requests meet the canary: `analysis.match`. All others go to the primary, whatever the weights."""
     mirror: bool = False
     """Requests are mirrored to the canary before it gets traffic: for one step, or during the iterations."""
     cookie: str = ""
@@ -71,6 +73,7 @@ def plan_of(canary: Canary, *, minimum_interval: timedelta, capabilities: Capabi
     return Plan(
         strategy=_strategy(canary, capabilities),
         iterations=max(analysis.iterations, 0) or DEFAULT_ITERATIONS,
+        has_match=bool(analysis.match) and capabilities.weights,
         mirror=analysis.mirror and (capabilities.mirror_iterations if analysis.iterations else capabilities.mirror_weighted),
         cookie=affinity.cookie_name if affinity and capabilities.session_affinity else "",
         primary_cookie=affinity.primary_cookie_name if affinity and capabilities.primary_cookie else "",

@@ -104,11 +104,11 @@ def _fail_promotion(turn: Turn, reason: str) -> None:
         route(turn)
         turn.hold(f"promotion failed and no version is ready: {reason}")
         return
-    if turn.desired != ALL_CANARY:
+    if turn.desired.primary:
         want(turn, ALL_CANARY)
     turn.update(serving_canary=True)
     route(turn, urgent=True)
-    if turn.world.routes != ALL_CANARY:
+    if turn.world.routes != turn.desired:
         turn.hold("traffic is going to the canary")
         turn.retry = True
         return

@@ -49,13 +49,13 @@ def affinity(turn: Turn) -> Affinity:
 def routes_drift(turn: Turn) -> str:
     """How the routes differ from what is wanted because somebody has edited them; empty where nobody has."""
     live, wanted = turn.world.routes, turn.desired
-    again = f"{wanted.primary}/{wanted.canary}"
+    again = str(wanted)
     if isinstance(live, Pending) and live.is_broken:
         return f"{live.reason}; setting them to {again} again"
     asks = asked(live)
     if asks is None or asks == wanted:
         return ""
-    return f"Routes of {turn.plan.canary_name} stand at {asks.primary}/{asks.canary} instead of {again}, setting them again"
+    return f"Routes of {turn.plan.canary_name} stand at {asks} instead of {again}, setting them again"
 
 
 def route(turn: Turn, *, urgent: bool = False) -> None:
@@ -64,9 +64,11 @@ def route(turn: Turn, *, urgent: bool = False) -> None:
     Routes that are missing or that the backend has not taken over carry nothing yet, as far as is known.
     """
     live, wanted = turn.world.routes, turn.desired
-    primary, canary = (live.primary, live.canary) if isinstance(live, Routes) else (0, 0)
-    waits_for_primary = wanted.primary > primary and not is_primary_ready(turn)
-    waits_for_canary = wanted.canary > canary and not is_canary_ready(turn)
+    known = live if isinstance(live, Routes) else None
+    takes_primary = wanted.gives_more_to_primary_than(known) if known else wanted.primary > 0
+    takes_canary = wanted.gives_more_to_canary_than(known) if known else wanted.canary > 0
+    waits_for_primary = takes_primary and not is_primary_ready(turn)
+    waits_for_canary = takes_canary and not is_canary_ready(turn)
     if waits_for_primary or waits_for_canary:
         turn.hold(f"the routes wait for the {'primary' if waits_for_primary else 'canary'} to be ready")
         turn.retry = True

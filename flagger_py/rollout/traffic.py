@@ -13,12 +13,27 @@ class Routes:
     primary: int
     canary: int
     mirrored: bool = False
+    everyone: bool = False
+    """The weights hold for requests that `analysis.match` leaves to the primary, too. Never without a match or without a canary weight."""
 
     def __post_init__(self) -> None:
         if self.primary < 0 or self.canary < 0 or self.primary + self.canary != 100:
             raise ValueError(f"weights must be 0..100 and sum to 100, got primary {self.primary} and canary {self.canary}")
         if self.mirrored and self.canary:
             raise ValueError(f"mirroring needs all traffic on the primary, got canary {self.canary}")
+        if self.everyone and not self.canary:
+            raise ValueError("requests outside the match go to the primary anyway where the canary has no weight")
+
+    def gives_more_to_primary_than(self, other: "Routes") -> bool:
+        """Whether some requests that go to the canary there go to the primary here."""
+        return self.primary > other.primary or (other.everyone and not self.everyone)
+
+    def gives_more_to_canary_than(self, other: "Routes") -> bool:
+        """Whether some requests that go to the primary there go to the canary here."""
+        return self.canary > other.canary or (self.everyone and not other.everyone)
+
+    def __str__(self) -> str:
+        return f"{self.primary}/{self.canary}{' for everyone' if self.everyone else ''}"
 
 
 ALL_PRIMARY = Routes(100, 0)

@@ -66,9 +66,12 @@ class Turn:
 
     @property
     def desired(self) -> Routes:
-        """The traffic that the stored status wants."""
+        """The traffic that the stored status wants. A canary that serves in the primary's place serves everyone (engine:HAZ-19)."""
         wanted = self.record.desired
-        return Routes(wanted.primary, wanted.canary, wanted.mirrored) if wanted else ALL_PRIMARY
+        if wanted is None:
+            return ALL_PRIMARY
+        is_for_everyone = self.plan.has_match and self.record.serving_canary and wanted.canary > 0
+        return Routes(wanted.primary, wanted.canary, wanted.mirrored, everyone=is_for_everyone)
 
     @property
     def is_new_revision(self) -> bool:

@@ -8,6 +8,7 @@ from flagger_py.objects.resource import Manifest, Ref, Resource
 from flagger_py.rollout.traffic import Pending, Routes, Traffic
 from flagger_py.routers.backends import Backends, percentages
 from flagger_py.routers.base import Watched
+from flagger_py.routers.branches import analysis_of
 from flagger_py.routers.contour.routes import Route, is_ours, render_routes
 from flagger_py.routers.manifest import Live, ManifestRouter
 from flagger_py.routers.ownership import draft, set_apex_metadata
@@ -35,11 +36,13 @@ class ContourRouter(ManifestRouter):
         ref = backends.route(HTTP_PROXY)
         if ref not in live:
             return Pending(f"{ref} does not exist yet")
-        for route in (live[ref].get("spec") or {}).get("routes") or []:
-            weights = {service.get("name"): service.get("weight") or 0 for service in route.get("services") or []}
-            if is_ours(route, backends) and {backends.primary, backends.canary} <= weights.keys():
-                return Routes(*percentages(ref, "spec.routes", weights[backends.primary], weights[backends.canary]))
-        return Pending(f"{ref} does not route to {backends.primary} and {backends.canary} yet")
+        splits = [_weights(route) for route in (live[ref].get("spec") or {}).get("routes") or [] if is_ours(route, backends)]
+        splits = [weights for weights in splits if {backends.primary, backends.canary} <= weights.keys()]
+        if not splits:
+            return Pending(f"{ref} does not route to {backends.primary} and {backends.canary} yet")
+        primary, weight = percentages(ref, "spec.routes", splits[0][backends.primary], splits[0][backends.canary])
+        is_rest_kept = any(not weights[backends.canary] for weights in splits)
+        return Routes(primary, weight, everyone=bool(analysis_of(canary).match) and weight > 0 and not is_rest_kept)
 
     def render(self, canary: Canary, traffic: Traffic, live: Live) -> dict[Ref, Manifest]:
         ref = Backends.of(canary).route(HTTP_PROXY)
@@ -53,6 +56,10 @@ class ContourRouter(ManifestRouter):
 
     def normalise(self, ref: Ref, spec: Any) -> Any:
         return {**spec, "routes": [_normal_route(route) for route in spec.get("routes") or []]}
+
+
+def _weights(route: Route) -> dict[str, int]:
+    return {service.get("name", ""): service.get("weight") or 0 for service in route.get("services") or []}
 
 
 def _normal_route(route: Route) -> Route:

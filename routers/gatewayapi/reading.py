@@ -7,6 +7,7 @@ from flagger_py.api.canary import Canary
 from flagger_py.objects.resource import Manifest, Ref
 from flagger_py.rollout.traffic import Pending, Routes
 from flagger_py.routers.backends import Backends, percentages, service_of
+from flagger_py.routers.branches import analysis_of
 from flagger_py.routers.gatewayapi.defaults import normal_parent
 from flagger_py.routers.gatewayapi.filters import mirrors_to
 from flagger_py.routers.gatewayapi.rules import is_ours
@@ -15,7 +16,8 @@ from flagger_py.routers.gatewayapi.rules import is_ours
 def read_routes(canary: Canary, ref: Ref, route: Manifest) -> Routes | Pending:
     """The weights of the last rule that splits; a rule that sets cookies is the one that splits, others pin their holders."""
     backends = Backends.of(canary)
-    rules = [rule for rule in (route.get("spec") or {}).get("rules") or [] if is_ours(rule, backends) and _splits(rule, backends)]
+    ours = [rule for rule in (route.get("spec") or {}).get("rules") or [] if is_ours(rule, backends)]
+    rules = [rule for rule in ours if _splits(rule, backends)]
     candidates = [rule for rule in rules if any(backend.get("filters") for backend in rule["backendRefs"])] or rules
     if not candidates:
         return Pending(f"{ref} does not route to {backends.primary} and {backends.canary} yet")
@@ -23,7 +25,9 @@ def read_routes(canary: Canary, ref: Ref, route: Manifest) -> Routes | Pending:
     primary, weight = percentages(ref, "spec.rules", _weight(rule, backends.primary), _weight(rule, backends.canary))
     static_mirrors = sum(1 for mirror in service_of(canary).mirror if mirror.backend_ref.name == backends.canary)
     is_mirrored = any(mirrors_to(rule, backends.canary) > static_mirrors for rule in rules)
-    return Routes(primary, weight, mirrored=is_mirrored and not weight)
+    is_rest_kept = len(rules) < len(ours)
+    everyone = bool(analysis_of(canary).match) and weight > 0 and not is_rest_kept
+    return Routes(primary, weight, mirrored=is_mirrored and not weight, everyone=everyone)
 
 
 def not_accepted(ref: Ref, route: Manifest) -> str:

@@ -9,6 +9,7 @@ from flagger_py.objects.resource import Manifest, Ref, Resource
 from flagger_py.rollout.traffic import Pending, Routes, Traffic
 from flagger_py.routers.backends import Backends, percentages, service_of
 from flagger_py.routers.base import Watched
+from flagger_py.routers.branches import analysis_of
 from flagger_py.routers.istio.defaults import normal_virtual_service, without_zero
 from flagger_py.routers.istio.rules import is_ours, is_tcp, render_protocols
 from flagger_py.routers.manifest import Live, ManifestRouter
@@ -52,17 +53,15 @@ class IstioRouter(ManifestRouter):
         if ref not in live:
             return Pending(f"{ref} does not exist yet")
         protocol = "tcp" if is_tcp(service_of(canary)) else "http"
-        rules = [
-            rule
-            for rule in (live[ref].get("spec") or {}).get(protocol) or []
-            if is_ours(rule, backends) and backends.canary in _weights(rule)
-        ]
+        ours = [rule for rule in (live[ref].get("spec") or {}).get(protocol) or [] if is_ours(rule, backends)]
+        rules = [rule for rule in ours if backends.canary in _weights(rule)]
         if not rules:
             return Pending(f"{ref} does not route to {backends.canary} yet")
         weights = _weights(rules[-1])
         primary, weight = percentages(ref, f"spec.{protocol}", weights.get(backends.primary, 0), weights[backends.canary])
         is_mirrored = any((rule.get("mirror") or {}).get("host") == backends.canary for rule in rules)
-        return Routes(primary, weight, mirrored=is_mirrored and not weight)
+        everyone = bool(analysis_of(canary).match) and weight > 0 and len(rules) == len(ours)
+        return Routes(primary, weight, mirrored=is_mirrored and not weight, everyone=everyone)
 
     def render(self, canary: Canary, traffic: Traffic, live: Live) -> dict[Ref, Manifest]:
         *rules, ref = self.routing_objects(canary)

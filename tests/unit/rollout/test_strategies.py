@@ -11,6 +11,7 @@ from flagger_py.api.rollout_record import CheckOutcome
 from flagger_py.api.status import Phase
 from flagger_py.rollout.effects import SetTraffic
 from flagger_py.rollout.questions import Answer, Question, QuestionKind
+from flagger_py.rollout.readiness import Dead, NotReady, Ready
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, MIRRORED, Affinity, Routes
 from flagger_py.rollout.verdicts import CheckResult, HookResult
 from tests.unit.rollout.simulation import Simulation, weighted_plan
@@ -137,6 +138,52 @@ def test_a_bad_version_is_rolled_back(strategy: Strategy) -> None:
     run.answer = lambda question: FAILING if question.key.kind is QuestionKind.ANALYSIS else Answer()
     assert timeline(run)[-1] == (Phase.FAILED, 0, ALL_PRIMARY)
     assert run.primary_revision == "v1:one"
+
+
+DEAD = Dead("progress deadline exceeded")
+FOR_EVERYONE = Routes(0, 100, everyone=True)
+
+
+def test_a_failed_promotion_of_an_ab_test_leaves_nobody_on_the_broken_primary() -> None:
+    """engine:ST-17, HAZ-19, routers:CTR-15: the canary serves those outside the match too, until the primary has recovered."""
+    run = simulation(Strategy.AB_TESTING, iterations=1, has_match=True)
+    run.new_primary_readiness = DEAD
+    assert timeline(run) == [(Phase.PROGRESSING, 1, ALL_CANARY), (Phase.FAILED, 0, FOR_EVERYONE)]
+    run.release("v1:three")
+    run.settle()
+    assert (run.canary.status.phase, run.routes) == (Phase.PROGRESSING, FOR_EVERYONE)
+    run.new_primary_readiness = Ready()
+    assert timeline(run)[-1] == (Phase.SUCCEEDED, 0, ALL_PRIMARY)
+    assert run.primary_revision == "v1:three"
+
+
+@pytest.mark.parametrize("stages", [0, 50], ids=["at once", "in stages"])
+def test_a_recovered_primary_gets_everyone_back_who_does_not_match(stages: int) -> None:
+    """engine:HAZ-19, WGT-10: with stages, those who match follow in stages."""
+    run = simulation(Strategy.AB_TESTING, iterations=1, has_match=True, step_weight_promotion=stages)
+    run.new_primary_readiness = DEAD
+    timeline(run)
+    assert run.primary
+    run.primary = replace(run.primary, readiness=Ready())
+    run.settle()
+    assert run.routes == (Routes(50, 50) if stages else ALL_PRIMARY)
+    assert timeline(run)[-1][0] is Phase.SUCCEEDED
+
+
+def test_a_canary_that_is_not_ready_is_not_given_everyone() -> None:
+    """engine:HAZ-25: the same weights for more requests are more traffic."""
+    run = simulation(Strategy.AB_TESTING, iterations=1, has_match=True)
+    run.new_primary_readiness = DEAD
+    timeline(run)
+    assert run.target
+    run.routes = ALL_CANARY  # somebody has edited them
+    run.target = replace(run.target, readiness=NotReady("1 of 2 pods available"))
+    run.settle()
+    assert run.routes == ALL_CANARY
+    run.target = replace(run.target, readiness=Ready())
+    run.settle()
+    assert run.routes == FOR_EVERYONE
+    assert "Routes of web.test stand at 0/100 instead of 0/100 for everyone, setting them again" in run.messages
 
 
 def affinity_of(run: Simulation) -> Affinity:

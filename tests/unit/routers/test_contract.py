@@ -7,7 +7,7 @@ import pytest
 
 from flagger_py.objects.errors import Forbidden, NotServed
 from flagger_py.objects.resource import Manifest
-from flagger_py.rollout.traffic import Pending, Routes
+from flagger_py.rollout.traffic import Pending, Routes, Traffic
 from flagger_py.routers.base import RouterError, RouterSettings, UnreadableRoutes
 from flagger_py.routers.registry import load
 from tests.unit.routers.memory import MemoryObjects
@@ -42,6 +42,14 @@ class TestEveryRouter:
         await router.set_routes(changed, weights(20))
         assert await router.get_routes(changed) == Routes(80, 20)
         assert objects.stored[route_of(router, changed)]["metadata"]["annotations"]["note"] == "new"
+
+    async def test_a_canary_that_serves_everyone_is_told_from_one_that_serves_those_who_match(self, provider: str) -> None:
+        """engine:HAZ-19, routers:CTR-15: `analysis.match` is left out, and stays to be read."""
+        matched = canary_of(provider, analysis={"match": [{"headers": {"x-user": {"exact": "insider"}}}]})
+        router = router_of(provider)
+        for routes in (Routes(0, 100), Routes(0, 100, everyone=True), Routes(40, 60, everyone=True), Routes(40, 60), Routes(100, 0)):
+            await router.set_routes(matched, Traffic(routes))
+            assert await router.get_routes(matched) == routes
 
     async def test_weights_that_someone_changed_are_read_as_they_are_and_repaired(self, provider: str) -> None:
         """routers:CTR-02."""
