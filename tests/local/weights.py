@@ -60,6 +60,14 @@ class WeightLog:
         """The weights that the route went through."""
         return [weight for weight, _ in groupby(stay.weight for stay in self.stays)]
 
+    def forget(self) -> None:
+        """Forget what was before the weight that holds now."""
+        del self.stays[:-1]
+
+    def end_of(self, version: str) -> float:
+        """Until when the canary, and nobody else, was seen to have this version and traffic."""
+        return max(stay.until for stay in self.stays if stay.weight and stay.primary != version)
+
     async def follow(self) -> None:
         """Until cancelled."""
         clock = asyncio.get_running_loop().time
