@@ -15,6 +15,8 @@ _COMMANDS: Final = {
     "controller": "Run the controller (takes Flagger's flags).",
     "crds": "Print the CustomResourceDefinitions.",
     "demo": "Show a good and a bad rollout on the embedded cluster, with real traffic.",
+    "load": "Send load to a URL (takes the options of hey).",
+    "loadtester": "Run the load tester: gates and commands for webhooks (takes Flagger's flags).",
     "local": "Run the embedded cluster until stopped, and print its kubeconfig.",
     "rbac": "Print the RBAC roles for the installed routers and target kinds.",
     "render": "Print the objects that the controller would create or change, without a cluster.",

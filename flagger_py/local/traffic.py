@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import orjson
@@ -33,6 +33,15 @@ class TrafficSettings:
     in_flight: int = 200
     """At most so many at once; beyond it a request is counted as `dropped` and not sent."""
     timeout: float = 10.0
+    """Seconds for one request; 0: no limit."""
+    method: str = "GET"
+    body: bytes | None = field(default=None, repr=False)
+    keeps_connections: bool = True
+    """Off: each request has a connection of its own."""
+    follows_redirects: bool = True
+    verify: bool = True
+    """Whether a server's TLS certificate has to be a trusted one."""
+    proxy: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,8 @@ class Answer:
     version: str
     status: int
     latency: float
+    size: int = 0
+    """Bytes of the body."""
 
     @property
     def is_failure(self) -> bool:
@@ -95,12 +106,14 @@ class Tally:
         self._started = clock()
         self._recent: deque[Answer] = deque()
 
-    def add(self, version: str, status: int, latency: float) -> None:
+    def add(self, version: str, status: int, latency: float, size: int = 0) -> Answer:
         now = self._clock()
+        answer = Answer(now, version, status, latency, size)
         self.totals[version, status] += 1
-        self._recent.append(Answer(now, version, status, latency))
+        self._recent.append(answer)
         while self._recent and self._recent[0].at < now - KEPT_SECONDS:
             self._recent.popleft()
+        return answer
 
     def window(self, seconds: float) -> Window:
         """The answers of the last `seconds` (at most 120)."""
@@ -134,7 +147,7 @@ class LoadGenerator:
     async def run(self) -> None:
         """Until `stop`, at the set rate: each request has its time, and one that is late does not move the next."""
         loop = asyncio.get_running_loop()
-        sessions = [self._session() for _ in range(max(1, self.settings.clients))]
+        sessions = [self.session() for _ in range(max(1, self.settings.clients))]
         try:
             async with asyncio.TaskGroup() as group:
                 started = loop.time()
@@ -147,13 +160,34 @@ class LoadGenerator:
             for session in sessions:
                 await session.close()
 
-    def _session(self) -> aiohttp.ClientSession:
+    def session(self) -> aiohttp.ClientSession:
+        """A client with connections of its own, and cookies where the settings say so. Close it when done."""
         jar = aiohttp.CookieJar(unsafe=True) if self.settings.clients else aiohttp.DummyCookieJar()
+        keeping: dict[str, Any] = {"keepalive_timeout": 30} if self.settings.keeps_connections else {"force_close": True}
         return aiohttp.ClientSession(
             cookie_jar=jar,
-            timeout=aiohttp.ClientTimeout(total=self.settings.timeout),
-            connector=aiohttp.TCPConnector(limit=self.settings.in_flight, keepalive_timeout=30),
+            timeout=aiohttp.ClientTimeout(total=self.settings.timeout or None),
+            connector=aiohttp.TCPConnector(limit=self.settings.in_flight, ssl=self.settings.verify, **keeping),
         )
+
+    async def send(self, session: aiohttp.ClientSession) -> Answer:
+        """Send one request, and count its answer, or that there is none."""
+        settings, clock = self.settings, asyncio.get_running_loop().time
+        started = clock()
+        try:
+            async with session.request(
+                settings.method,
+                settings.url,
+                headers={**settings.headers, "Host": settings.host},
+                data=settings.body,
+                allow_redirects=settings.follows_redirects,
+                proxy=settings.proxy,
+            ) as response:
+                body = await response.read()
+                return self.tally.add(_version(body), response.status, clock() - started, len(body))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self.tally.errors[type(error).__name__] += 1
+            return self.tally.add(UNKNOWN, NO_ANSWER, clock() - started)
 
     def _launch(self, group: asyncio.TaskGroup, session: aiohttp.ClientSession) -> None:
         if self._in_flight >= self.settings.in_flight:
@@ -163,15 +197,8 @@ class LoadGenerator:
         group.create_task(self._send(session), name="load request")
 
     async def _send(self, session: aiohttp.ClientSession) -> None:
-        clock = asyncio.get_running_loop().time
-        started = clock()
         try:
-            async with session.get(self.settings.url, headers={**self.settings.headers, "Host": self.settings.host}) as response:
-                body = await response.read()
-                self.tally.add(_version(body), response.status, clock() - started)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            self.tally.errors[type(error).__name__] += 1
-            self.tally.add(UNKNOWN, NO_ANSWER, clock() - started)
+            await self.send(session)
         finally:
             self._in_flight -= 1
 

@@ -1,6 +1,7 @@
 """The HTTP server: started before anything else, so that `/healthz` answers while caches fill (operations:OPS-03), and stopped last."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -44,9 +45,15 @@ async def _listening(accept: Accept, host: str | None, port: int) -> AsyncIterat
     except OSError as error:
         raise CannotListen(f"cannot listen on port {port}: {error.strerror or error}") from error
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield _port(server)
     finally:
         server.close()
+
+
+def _port(server: asyncio.Server) -> int:
+    """Where 0 asked for a free port, IPv4 and IPv6 have got one each: that of IPv4, which every machine has."""
+    first = next((bound for bound in server.sockets if bound.family is socket.AF_INET), server.sockets[0])
+    return int(first.getsockname()[1])
 
 
 class _Clients:
