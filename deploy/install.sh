@@ -2,6 +2,7 @@
 # Install the controller below a folder, as the image has it below `/`:
 #
 #   flagger                 the command that Flagger's chart starts (`./flagger`)
+#   loadtester              the command that the chart of its load tester starts (`./loadtester`)
 #   opt/flagger-py          a virtual environment; `opt/flagger-py/bin/pip install ...` adds plug-ins
 #   usr/local/bin/wget      enough of wget for the probe of Flagger's chart
 #
@@ -19,6 +20,8 @@ environment=$root/opt/flagger-py
 "$environment/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check --no-deps "$wheel"
 # Relative, so that the folder can be looked at from outside.
 ln -sf opt/flagger-py/bin/flagger "$root/flagger"
+printf '#!/bin/sh\nexec "$(dirname "$0")/opt/flagger-py/bin/flagger-py" loadtester "$@"\n' > "$root/loadtester"
+chmod 755 "$root/loadtester"
 
 mkdir -p "$root/usr/local/bin"
 {
