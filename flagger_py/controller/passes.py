@@ -31,6 +31,7 @@ from flagger_py.rollout.decision import Decision
 from flagger_py.rollout.effects import Effect, is_relied_on, relies_on_earlier
 from flagger_py.rollout.notices import Notice
 from flagger_py.rollout.plan import plan_of
+from flagger_py.rollout.readiness import Ready
 from flagger_py.rollout.world import Fault, World
 from flagger_py.workloads.base import TargetMoved, WorkloadError
 
@@ -71,6 +72,7 @@ class Memory:
     ports_for: tuple[str, str, str] = ("", "", "")
     remains: Remains | None = None
     """Once the Canary is being deleted."""
+    canary_ready_since: datetime | None = None
     failures: tuple[Fault, ...] = ()
     told: Told = field(default_factory=Told)
     listed: list[str] | None = None
@@ -151,7 +153,13 @@ class PassRunner:
             return World(canary=canary, plan=plan, faults=faults)
         questions, may_start = memory.questions, self._may_start(ref)
         situation = Situation(plan, questions.answers, questions.asking, memory.failures, may_start=may_start, frozen=self.frozen)
-        return await observe(canary, ports, situation)
+        return self._noticing_readiness(await observe(canary, ports, situation), memory)
+
+    def _noticing_readiness(self, world: World, memory: Memory) -> World:
+        """With the moment since which the target has pods and all of them are ready. By our clock, so that no other's can be wrong."""
+        is_ready = world.target is not None and world.target.replicas > 0 and isinstance(world.target.readiness, Ready)
+        memory.canary_ready_since = (memory.canary_ready_since or self.clock.now()) if is_ready else None
+        return replace(world, canary_ready_since=memory.canary_ready_since)
 
     async def _world_of_deleted(self, world: World, memory: Memory) -> World:
         """With everything that can still be looked at. Of one that never had the target, nothing is its own."""

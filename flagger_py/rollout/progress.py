@@ -29,6 +29,8 @@ from flagger_py.rollout.verdicts import CheckResult
 
 PENDING_GRACE: Final = timedelta(seconds=1)
 """How long a gateway may take to accept a weight without the step's clock being stopped: two status writes less on each step."""
+SETTLING: Final = timedelta(seconds=2)
+"""How long the canary is ready before its first traffic: a gateway hears of endpoints and of weights on different ways, in any order."""
 
 
 def progress(turn: Turn) -> None:
@@ -165,8 +167,18 @@ def _first_step(turn: Turn) -> None:
     following = strategies.next_stage(turn.plan, 0, turn.desired)
     if following is None:
         begin_promotion(turn)
-    else:
+    elif _is_settled(turn):
         _advance(turn, following)
+
+
+def _is_settled(turn: Turn) -> bool:
+    """Whether gateways had the time to hear of the canary's pods."""
+    since = turn.world.canary_ready_since
+    if since is None or not since <= turn.now < since + SETTLING:
+        return True
+    turn.hold("gateways are hearing of the canary's pods")
+    turn.wake(since + SETTLING)
+    return False
 
 
 def _pass_pre_rollout(turn: Turn) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from flagger_py.api.canary import Canary
@@ -59,6 +60,8 @@ class World:
     faults: tuple[Fault, ...] = ()
     target: TargetView | None = None
     primary: PrimaryView | None = None
+    canary_ready_since: datetime | None = None
+    """When the target was first seen ready, without a break since; `None`: not known, or it is not."""
     configs: ConfigsView = ConfigsView()
     services: ServicesView = NOTHING_YET
     routes: Routes | Pending = NOT_LOOKED_AT

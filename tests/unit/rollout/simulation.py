@@ -87,6 +87,7 @@ class Simulation:
     now: datetime = START
     target: TargetView | None = field(default_factory=lambda: TargetView("t-1", 1, "v1:one", 2, 2, Ready()))
     primary: PrimaryView | None = None
+    canary_ready_since: datetime | None = None
     checksums: Mapping[str, str] | None = field(default_factory=dict)
     services: ServicesView = NOTHING_YET
     routes: Routes | Pending = NOT_LOOKED_AT
@@ -119,6 +120,7 @@ class Simulation:
             faults=self.faults,
             target=self.target,
             primary=self.primary,
+            canary_ready_since=self.canary_ready_since,
             configs=ConfigsView(self.checksums),
             services=self.services,
             routes=self.routes,

@@ -277,3 +277,23 @@ def test_what_is_settled_is_kept_in_place() -> None:
     assert simulation.record.run == RolloutRecord().run
     scale_target(simulation, 0)
     assert simulation.watched_step().status is simulation.status
+
+
+@pytest.mark.parametrize(("ahead", "seconds"), [(0, 2), (1, 1), (86400, 0), (-86400, 0)])
+def test_the_first_weight_waits_until_gateways_can_have_heard_of_the_pods(ahead: int, seconds: int) -> None:
+    """Seen on real Contour and Envoy: requests answered 503, because the weight was there before the endpoints."""
+    simulation = initialised()
+    simulation.canary_ready_since = simulation.now - timedelta(seconds=ahead)
+    simulation.release(TWO)
+    simulation.settle()
+    if seconds:
+        assert (simulation.weight, simulation.decisions[-1].wake_at) == (0, simulation.now + timedelta(seconds=seconds))
+        simulation.advance(seconds)
+    assert simulation.weight == 20
+
+
+def test_no_later_weight_waits_for_it() -> None:
+    simulation = started()
+    simulation.canary_ready_since = simulation.now + timedelta(seconds=9)
+    simulation.advance(10)
+    assert simulation.weight == 40
