@@ -1,9 +1,13 @@
 """Readiness by our own clock: a version that is not ready for `progressDeadlineSeconds` is dead (workloads:RDY-04, RDY-10)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from flagger_py.rollout.readiness import Dead, NotReady, Readiness, Ready
 from flagger_py.rollout.turn import RUN_PHASES, Turn
+
+NEW_POD: Final = timedelta(seconds=30)
+"""As long a Deployment takes to replace a pod at least, on a node that has the image."""
 
 
 def judge_canary(turn: Turn) -> Readiness:
@@ -53,15 +57,23 @@ def _judge(turn: Turn, version: str, seen: Readiness) -> Readiness:
     if since is None:
         since = turn.now
         note_unready(turn, version, since)
-    deadline = since + turn.plan.progress_deadline
+    limit, name = _limit(turn, version)
+    deadline = since + limit
     if isinstance(seen, Dead):
         turn.retry = True
         return seen
     if turn.now >= deadline:
         turn.retry = True
-        return Dead(f"{seen.reason} for more than {int(turn.plan.progress_deadline.total_seconds())}s (progressDeadlineSeconds)")
+        return Dead(f"{seen.reason} for more than {int(limit.total_seconds())}s ({name})")
     turn.wake(deadline)
     return seen
+
+
+def _limit(turn: Turn, version: str) -> tuple[timedelta, str]:
+    """How long a version may be unready, and what says so. Users who meet no pod at all do not wait for `progressDeadlineSeconds`."""
+    if version == "canary" and turn.desired.canary > 0 and turn.world.target is not None and turn.target.available < 1:
+        return min(max(turn.plan.interval, NEW_POD), turn.plan.progress_deadline), "no pod serves its users"
+    return turn.plan.progress_deadline, "progressDeadlineSeconds"
 
 
 def note_unready(turn: Turn, version: str, since: datetime | None) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from flagger_py.api.status import Phase
+from flagger_py.rollout.deadlines import NEW_POD
 from flagger_py.rollout.effects import Promote, ScaleTargetToZero, ScaleTargetUp, SetTraffic
 from flagger_py.rollout.questions import QuestionKind
 from flagger_py.rollout.readiness import Ready
@@ -293,6 +294,28 @@ def test_a_target_that_somebody_scales_to_zero_is_scaled_up_and_gets_no_more_tra
     canary_becomes(simulation, Ready())
     simulation.advance()
     assert simulation.weight == 40
+
+
+def test_users_who_meet_no_pod_do_not_wait_for_the_progress_deadline() -> None:
+    """design:§4, workloads:RDY-11: dead pods end the run; Flagger leaves their share of users without service for ten minutes."""
+    simulation = started()
+    canary_becomes(simulation, NOT_READY)
+    simulation.settle()
+    simulation.advance(NEW_POD.total_seconds() - 1)
+    assert (simulation.phase(), simulation.weight) == (Phase.PROGRESSING, 20)
+    simulation.advance(1)
+    assert (simulation.phase(), simulation.routes) == (Phase.FAILED, ALL_PRIMARY)
+
+
+def test_one_pod_that_serves_is_enough_to_wait_for_the_others() -> None:
+    """workloads:RDY-11: weights are kept while a rolling restart goes on."""
+    simulation = started()
+    canary_becomes(simulation, NOT_READY)
+    assert simulation.target
+    simulation.target = replace(simulation.target, available=1)
+    simulation.settle()
+    simulation.advance(NEW_POD.total_seconds() + 10)
+    assert (simulation.phase(), simulation.weight) == (Phase.PROGRESSING, 20)
 
 
 def test_a_target_that_is_scaled_to_zero_again_and_again_ends_the_run() -> None:

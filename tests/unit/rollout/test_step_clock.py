@@ -149,7 +149,7 @@ def test_a_canary_that_recovers_before_its_deadline_starts_a_new_deadline() -> N
     for _ in range(3):
         canary_becomes(simulation, NOT_READY)
         simulation.settle()
-        simulation.advance(50)
+        simulation.advance(25)
         assert simulation.phase() is Phase.PROGRESSING
         canary_becomes(simulation, Ready())
         simulation.settle()
