@@ -48,6 +48,7 @@ _SUPPORTED_PROVIDERS = {
     "contour": "",
     "kubernetes": "blue/green without a switch of traffic: users meet the new version when the primary rolls",
 }
+_SUPPORTED_TARGETS = {DEPLOYMENT, DAEMON_SET}
 GENERIC_ALERT = "generic"
 _ALERT_NOTES = {"msteams": "connectors and workflows"}
 _SUPPORTED_METRICS = {"prometheus": "and the built-in checks and inline queries"}
@@ -57,7 +58,7 @@ def _rows() -> Iterator[Feature]:
     for provider in TRAFFIC_PROVIDERS:
         yield Feature(Area.PROVIDER, provider.name, provider.name in _SUPPORTED_PROVIDERS, _SUPPORTED_PROVIDERS.get(provider.name, ""))
     for target in (DEPLOYMENT, DAEMON_SET, CORE_SERVICE, KNATIVE_SERVICE):
-        yield Feature(Area.TARGET, target, target == DEPLOYMENT)
+        yield Feature(Area.TARGET, target, target in _SUPPORTED_TARGETS)
     for strategy in (WEIGHTED, SKIP_ANALYSIS, AB_TESTING, BLUE_GREEN, MIRRORING, SESSION_AFFINITY):
         yield Feature(Area.STRATEGY, strategy, is_supported=True)
     for autoscaler in ("HorizontalPodAutoscaler", "ScaledObject"):

@@ -30,6 +30,7 @@ _POD: Final = {
     "containers!": _CONTAINERS,
     "initContainers": _CONTAINERS,
     "volumes": [{"configMap": _CONFIG, "secret": _CONFIG, "projected": {"sources": [{"configMap": _CONFIG, "secret": _CONFIG}]}}],
+    "nodeSelector": _TEXTS,
     "topologySpreadConstraints": [_TERM],
     "affinity": {
         "podAntiAffinity": {
@@ -49,14 +50,13 @@ _OBJECT: Final[Mapping[str, Any]] = {
         "ownerReferences": [{"name!": str, "kind!": str}],
     },
 }
+_WORKLOAD: Final[Mapping[str, Any]] = {
+    "selector!": {"matchLabels": _TEXTS},
+    "template!": {"metadata": {"labels": _TEXTS, "annotations": _TEXTS}, "spec!": _POD},
+}
 _BY_KIND: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
-    ("apps", "Deployment"): {
-        "spec!": {
-            "replicas": int,
-            "selector!": {"matchLabels": _TEXTS},
-            "template!": {"metadata": {"labels": _TEXTS, "annotations": _TEXTS}, "spec!": _POD},
-        }
-    },
+    ("apps", "Deployment"): {"spec!": {"replicas": int, **_WORKLOAD}},
+    ("apps", "DaemonSet"): {"spec!": {"updateStrategy": {"type": str}, **_WORKLOAD}},
     ("", "Service"): {"spec!": {"selector": _TEXTS, "ports": [{"port!": int}]}},
     ("", "ConfigMap"): {"data": _TEXTS, "binaryData": _TEXTS},
     ("", "Secret"): {"data": _TEXTS, "stringData": _TEXTS, "type": str},

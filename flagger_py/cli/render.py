@@ -72,7 +72,7 @@ def render(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Print the objects that the controller would create or change, without a cluster.
 
-    FILE is a YAML or JSON file, a folder, or - for standard input. Put the Canary, its Deployment, the ConfigMaps and Secrets that the pods
+    FILE is a YAML or JSON file, a folder, or - for standard input. Put the Canary, its target, the ConfigMaps and Secrets that the pods
     use, and whatever Services and routes exist already into them. What would be created or changed is printed as YAML, as it looks when
     traffic is split as --routes says: the primary, the copies of configs, the Services, the routes, and the target, which runs while it
     gets requests and is at zero otherwise. Nothing is written to a file or a cluster.

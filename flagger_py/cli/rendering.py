@@ -9,7 +9,7 @@ from flagger_py.cli.file_objects import FileObjects
 from flagger_py.controller.observe import RouterFailed, of_router
 from flagger_py.objects.errors import ApiError
 from flagger_py.objects.plugins import PluginError
-from flagger_py.objects.resource import DEPLOYMENT, Ref
+from flagger_py.objects.resource import Ref
 from flagger_py.rollout.traffic import Affinity, Routes, Traffic
 from flagger_py.routers import registry as routers
 from flagger_py.routers.base import Router, RouterSettings
@@ -18,6 +18,7 @@ from flagger_py.workloads.base import PRIMARY_SUFFIX, Workload, WorkloadError
 from flagger_py.workloads.configs import RESOURCES
 from flagger_py.workloads.settings import WorkloadSettings
 from flagger_py.workloads.template import references
+from flagger_py.workloads.templated import TemplatedWorkload
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ async def render_canary(canary: Canary, objects: FileObjects, wanted: Wanted) ->
     outcome = Outcome()
     workload = _workload(canary, objects, wanted, outcome)
     if workload is not None:
-        _assume_missing_configs(canary, objects, wanted, outcome)
+        _assume_missing_configs(canary, objects, workload, outcome)
         await _try(canary, outcome, workload.ensure_services(canary))
         await _try(canary, outcome, _create_primary(canary, workload))
         await _try(canary, outcome, workload.ensure_apex(canary))
@@ -94,19 +95,19 @@ def _workload(canary: Canary, objects: FileObjects, wanted: Wanted, outcome: Out
         return None
 
 
-def _assume_missing_configs(canary: Canary, objects: FileObjects, wanted: Wanted, outcome: Outcome) -> None:
+def _assume_missing_configs(canary: Canary, objects: FileObjects, workload: Workload, outcome: Outcome) -> None:
     """Secrets are rarely kept in files: without this the primary could rarely be rendered."""
-    if not wanted.workload.config_tracking:
+    if not workload.tracks_configs:
         return
-    for source in _required_configs(canary, objects):
+    for source in _required_configs(canary, objects, workload):
         if objects.peek(source) is None:
             copy = Ref(source.resource, source.namespace, source.name + PRIMARY_SUFFIX)
             objects.assume(source, copy)
             outcome.notes[f"{source} is not in the files: it is taken to exist and to be tracked; its copy {copy} is not shown"] = None
 
 
-def _required_configs(canary: Canary, objects: FileObjects) -> Iterator[Ref]:
-    target = objects.peek(Ref(DEPLOYMENT, canary.namespace, canary.spec.target_ref.name))
+def _required_configs(canary: Canary, objects: FileObjects, workload: Workload) -> Iterator[Ref]:
+    target = objects.peek(workload.target_ref(canary)) if isinstance(workload, TemplatedWorkload) else None
     if target is not None:
         for reference in references(target["spec"]["template"]["spec"]):
             if not reference.optional:

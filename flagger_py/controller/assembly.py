@@ -38,9 +38,10 @@ from flagger_py.kube.transport import Transport
 from flagger_py.metrics import registry as metric_providers
 from flagger_py.notify import registry as notifiers
 from flagger_py.objects.plugins import PluginError
-from flagger_py.objects.resource import CANARY, CONFIG_MAP, DEPLOYMENT, SECRET, Resource
+from flagger_py.objects.resource import CANARY, CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SECRET, Resource
 from flagger_py.routers import registry as routers
 from flagger_py.routers.base import RouterSettings
+from flagger_py.workloads.daemonset import DaemonSetWorkload
 from flagger_py.workloads.deployment import DeploymentWorkload
 from flagger_py.workloads.settings import WorkloadSettings
 
@@ -48,6 +49,7 @@ log = structlog.get_logger(__name__)
 
 PROJECTIONS: Mapping[Resource, Projection] = {
     DEPLOYMENT: Projection(DeploymentWorkload.project),
+    DAEMON_SET: Projection(DaemonSetWorkload.project),
     CONFIG_MAP: Projection(identity_only, metadata_only=True),
     SECRET: Projection(identity_only, metadata_only=True),
 }

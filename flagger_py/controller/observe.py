@@ -56,6 +56,7 @@ async def observe(canary: Canary, ports: Ports, situation: Situation) -> World:
 
 
 async def _observe(canary: Canary, ports: Ports, situation: Situation) -> World:
+    await _of_workload(ports.workload.require_usable(canary))
     target = await _of_workload(ports.workload.target(canary))
     primary = await _of_workload(ports.workload.primary(canary))
     return World(

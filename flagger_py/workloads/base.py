@@ -96,6 +96,10 @@ class Workload(ABC):
     def project(cls, manifest: Manifest) -> Manifest:
         """What the store keeps of an object of the target's kind."""
 
+    async def require_usable(self, canary: Canary) -> None:
+        """Refuse, by the cache, a target that nothing can be rolled out of as it is. Raises `WorkloadError`."""
+        del canary
+
     @abstractmethod
     async def selector(self, canary: Canary) -> Selector:
         """The label that the Services select by. Raises `TargetMissing`."""

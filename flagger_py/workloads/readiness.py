@@ -21,6 +21,24 @@ def deployment_readiness(manifest: Manifest, threshold: int) -> Readiness:
     return _pods_readiness(wanted_replicas(manifest), status, threshold)
 
 
+def daemon_set_readiness(manifest: Manifest, threshold: int) -> Readiness:
+    """Judge a DaemonSet; `threshold` is the percentage of the wanted pods that must be available (workloads:RDY-08).
+
+    Where no node is to run a pod it is ready (RDY-09). It never reports itself as dead: the deadline is the core's (RDY-10).
+    """
+    status: Mapping[str, Any] = manifest.get("status") or {}
+    if (unobserved := _unobserved(manifest, status)) is not None:
+        return unobserved
+    desired, updated = status.get("desiredNumberScheduled") or 0, status.get("updatedNumberScheduled") or 0
+    available = status.get("numberAvailable") or 0
+    required = required_available(desired, threshold)
+    if updated < desired:
+        return NotReady(f"{updated} of {desired} pods updated")
+    if available < required:
+        return NotReady(f"{available} of {required} pods available")
+    return Ready()
+
+
 def wanted_replicas(manifest: Manifest) -> int:
     """`spec.replicas`, which the API server defaults to 1."""
     replicas = manifest["spec"].get("replicas")

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from flagger_py.api.references import TARGET_KINDS, TargetRef
 from flagger_py.workloads.base import Workload, WorkloadError
+from flagger_py.workloads.daemonset import DaemonSetWorkload
 from flagger_py.workloads.deployment import DeploymentWorkload
 
-WORKLOADS: Mapping[str, type[Workload]] = {"Deployment": DeploymentWorkload}
+WORKLOADS: Mapping[str, type[Workload]] = {"DaemonSet": DaemonSetWorkload, "Deployment": DeploymentWorkload}
 
 
 def for_target(target: TargetRef) -> type[Workload]:

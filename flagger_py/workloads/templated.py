@@ -61,11 +61,19 @@ class TemplatedWorkload(Workload):
     def project(cls, manifest: Manifest) -> Manifest:
         return project(cls.kind, manifest)
 
+    def target_ref(self, canary: Canary) -> Ref:
+        """The user's workload."""
+        return Ref(self.kind.resource, canary.namespace, canary.spec.target_ref.name)
+
+    async def require_usable(self, canary: Canary) -> None:
+        if (target := await self.objects.read(self.target_ref(canary))) is not None:
+            self.kind.require_usable(target)
+
     async def selector(self, canary: Canary) -> Selector:
         return select_by(await self._read_target(canary), self.settings.selector_labels)
 
     async def target(self, canary: Canary) -> TargetView | None:
-        manifest = await self.objects.read(self._target_ref(canary))
+        manifest = await self.objects.read(self.target_ref(canary))
         return None if manifest is None else target_view(self.kind, canary, manifest)
 
     async def primary(self, canary: Canary) -> PrimaryView | None:
@@ -162,26 +170,26 @@ class TemplatedWorkload(Workload):
         def running(target: Manifest) -> dict[str, Any]:
             return {} if self.kind.replicas(target) else _spec(self.kind.raised_patch(target, wanted))
 
-        ref = self._target_ref(canary)
+        ref = self.target_ref(canary)
         _present(ref, await amend(self.objects, ref, running))
 
     async def restore_target(self, canary: Canary) -> None:
         """As many pods as the primary has, at least one (workloads:FIN-07, DS-06); more are left alone."""
         wanted = await self._least_of_primary(canary)
-        await amend(self.objects, self._target_ref(canary), lambda target: _spec(self.kind.raised_patch(target, wanted)))
+        await amend(self.objects, self.target_ref(canary), lambda target: _spec(self.kind.raised_patch(target, wanted)))
 
     async def scale_to_zero(self, canary: Canary) -> None:
         def stopped(target: Manifest) -> dict[str, Any]:
             patch = self.kind.zero_patch(target)
             return _spec(_with_template(patch, pod_configs_patch(None)) if patch and template_summary(target).pod_configs else patch)
 
-        await amend(self.objects, self._target_ref(canary), stopped)
+        await amend(self.objects, self.target_ref(canary), stopped)
 
     async def restart_pods(self, canary: Canary, configs: str) -> None:
         def restarted(target: Manifest) -> dict[str, Any]:
             return {} if template_summary(target).pod_configs == configs else _spec(pod_configs_patch(configs))
 
-        await amend(self.objects, self._target_ref(canary), restarted)
+        await amend(self.objects, self.target_ref(canary), restarted)
 
     async def raise_primary(self, canary: Canary, replicas: int) -> None:
         await amend(self.objects, self._primary_ref(canary), lambda primary: _spec(self.kind.raised_patch(primary, replicas)))
@@ -190,7 +198,7 @@ class TemplatedWorkload(Workload):
         if not self.settings.config_tracking:
             return
         primary = await self.objects.get(self._primary_ref(canary))
-        target = await self.objects.get(self._target_ref(canary))
+        target = await self.objects.get(self.target_ref(canary))
         if primary is None or self.kind.has_old_pods(primary):
             return  # pods of an older template may still need their configs
         keep = {reference.key for reference in references(primary["spec"]["template"]["spec"])}
@@ -208,16 +216,16 @@ class TemplatedWorkload(Workload):
 
     async def _apex_of_target(self, canary: Canary) -> tuple[Selector | None, tuple[ContainerPort, ...]]:
         """What the apex Service selects when it leads to the target; the target may be gone."""
-        target = await self.objects.read(self._target_ref(canary))
+        target = await self.objects.read(self.target_ref(canary))
         if target is None:
             return None, ()
         return select_by(target, self.settings.selector_labels), template_summary(target).ports
 
     async def _read_target(self, canary: Canary) -> Manifest:
-        return _present(self._target_ref(canary), await self.objects.read(self._target_ref(canary)))
+        return _present(self.target_ref(canary), await self.objects.read(self.target_ref(canary)))
 
     async def _get_target(self, canary: Canary) -> Manifest:
-        return _present(self._target_ref(canary), await self.objects.get(self._target_ref(canary)))
+        return _present(self.target_ref(canary), await self.objects.get(self.target_ref(canary)))
 
     async def _original(self, canary: Canary, revision: str, configs: Mapping[str, str]) -> tuple[Original, Manifest, dict[str, Manifest]]:
         """What the primary is made of, its pod template, and the configs to copy, if they are what was decided on."""
@@ -233,7 +241,7 @@ class TemplatedWorkload(Workload):
         self.kind.require_usable(target)
         live = template_summary(target).revision
         if live != revision:
-            raise TargetMoved(f"{self._target_ref(canary)} is at revision {live}, not at {revision} any more")
+            raise TargetMoved(f"{self.target_ref(canary)} is at revision {live}, not at {revision} any more")
         return target
 
     async def _verified_configs(self, canary: Canary, target: Manifest, configs: Mapping[str, str]) -> dict[str, Manifest]:
@@ -248,9 +256,6 @@ class TemplatedWorkload(Workload):
             raise WorkloadError(f"{ref} does not exist; it must be restored before it can be promoted")
         require_own_primary(canary, primary)
         return primary
-
-    def _target_ref(self, canary: Canary) -> Ref:
-        return Ref(self.kind.resource, canary.namespace, canary.spec.target_ref.name)
 
     def _primary_ref(self, canary: Canary) -> Ref:
         return Ref(self.kind.resource, canary.namespace, primary_name(canary))

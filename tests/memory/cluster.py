@@ -26,14 +26,17 @@ from flagger_py.local.apiserver import ApiServer
 from flagger_py.local.apiserver.users import AUTHENTICATED, MASTERS, User
 from flagger_py.objects.errors import ApiError, NotServed
 from flagger_py.objects.patch import MergePatch
-from flagger_py.objects.resource import CANARY, DEPLOYMENT, EVENT, Manifest, Ref, Resource
+from flagger_py.objects.resource import CANARY, DAEMON_SET, DEPLOYMENT, EVENT, Manifest, Ref, Resource
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HTTP_ROUTE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "test"
+NODES = 2
 CONTROLLER = User("controller", (MASTERS, AUTHENTICATED))
 """Who the controller is on the server, so that its requests can be told from those of the test."""
+StatusOf = Callable[[int, bool], Manifest]
+"""The status of a workload with so many wanted pods, whose image is broken or not."""
 
 
 @cache
@@ -61,14 +64,19 @@ def deployment(image: str = "web:1", name: str = "web", **spec: Any) -> Manifest
     }
 
 
-def canary(name: str = "web", **analysis: Any) -> Manifest:
+def daemon_set(image: str = "web:1", name: str = "web", **spec: Any) -> Manifest:
+    manifest = deployment(image, name)
+    return {**manifest, "kind": "DaemonSet", "spec": {key: manifest["spec"][key] for key in ("selector", "template")} | spec}
+
+
+def canary(name: str = "web", *, kind: str = "Deployment", **analysis: Any) -> Manifest:
     return {
         "apiVersion": "flagger.app/v1beta1",
         "kind": "Canary",
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {
             "provider": "gatewayapi:v1",
-            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "targetRef": {"apiVersion": "apps/v1", "kind": kind, "name": name},
             "progressDeadlineSeconds": 60,
             "service": {"port": 80, "targetPort": 8080, "gatewayRefs": [{"name": "gateway", "namespace": NAMESPACE}]},
             "analysis": {
@@ -116,6 +124,8 @@ class MemoryCluster:
     broken_images: set[str] = field(default_factory=set)
     start: datetime = START
     """The time of day at which the loop's clock began."""
+    target: Resource = DEPLOYMENT
+    """The kind of what is released."""
 
     async def get(self, resource: Resource, name: str) -> Manifest:
         return await self.client.get(Ref(resource, NAMESPACE, name))
@@ -126,7 +136,7 @@ class MemoryCluster:
     async def release(self, image: str, name: str = "web") -> None:
         """Set another image on the target."""
         containers = [{"name": "web", "image": image, "ports": [{"name": "http", "containerPort": 8080}]}]
-        await self.patch(DEPLOYMENT, name, {"spec": {"template": {"spec": {"containers": containers}}}})
+        await self.patch(self.target, name, {"spec": {"template": {"spec": {"containers": containers}}}})
 
     async def status(self, name: str = "web") -> Manifest:
         return (await self.get(CANARY, name)).get("status") or {}
@@ -168,7 +178,8 @@ async def memory_cluster(start: datetime = START) -> AsyncIterator[MemoryCluster
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(server.run(), name="garbage collector"),
-            group.create_task(_run_deployments(cluster), name="kubelet"),
+            group.create_task(_run_workloads(cluster, DEPLOYMENT, _deployment_status), name="kubelet of Deployments"),
+            group.create_task(_run_workloads(cluster, DAEMON_SET, _daemon_set_status), name="kubelet of DaemonSets"),
             group.create_task(_accept_routes(cluster), name="gateway"),
         ]
         try:
@@ -211,38 +222,62 @@ async def _watch(client: Client, resource: Resource) -> AsyncIterator[Manifest]:
             return
 
 
-async def _run_deployments(cluster: MemoryCluster) -> None:
+async def _run_workloads(cluster: MemoryCluster, resource: Resource, status_of: StatusOf) -> None:
     """Pods become ready a while after a change, unless their image is broken: then the deadline runs out."""
     pending: dict[str, asyncio.Task[None]] = {}
     async with asyncio.TaskGroup() as group:
-        async for manifest in _watch(cluster.client, DEPLOYMENT):
+        async for manifest in _watch(cluster.client, resource):
             metadata, status = manifest["metadata"], manifest.get("status") or {}
             if status.get("observedGeneration") == metadata["generation"]:
                 continue
             if task := pending.pop(metadata["uid"], None):
                 task.cancel()
-            pending[metadata["uid"]] = group.create_task(_roll(cluster, manifest), name=f"roll {metadata['name']}")
+            pending[metadata["uid"]] = group.create_task(_roll(cluster, resource, manifest, status_of), name=f"roll {metadata['name']}")
 
 
-async def _roll(cluster: MemoryCluster, manifest: Manifest) -> None:
-    ref = Ref(DEPLOYMENT, manifest["metadata"]["namespace"], manifest["metadata"]["name"])
-    replicas, image = manifest["spec"]["replicas"], manifest["spec"]["template"]["spec"]["containers"][0]["image"]
-    is_broken = image in cluster.broken_images and replicas > 0
+async def _roll(cluster: MemoryCluster, resource: Resource, manifest: Manifest, status_of: StatusOf) -> None:
+    ref = Ref(resource, manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+    wanted, image = wanted_pods(manifest), manifest["spec"]["template"]["spec"]["containers"][0]["image"]
+    is_broken = image in cluster.broken_images and wanted > 0
     await asyncio.sleep(cluster.ready_after if not is_broken else 30)
-    ready = 0 if is_broken else replicas
-    reason = "ProgressDeadlineExceeded" if is_broken else "NewReplicaSetAvailable"
-    status = {
-        "observedGeneration": manifest["metadata"]["generation"],
-        "replicas": replicas,
-        "updatedReplicas": replicas,
-        "readyReplicas": ready,
-        "availableReplicas": ready,
-        "conditions": [{"type": "Progressing", "status": str(not is_broken), "reason": reason}],
-    }
+    status = {"observedGeneration": manifest["metadata"]["generation"], **status_of(wanted, is_broken)}
     try:
         await cluster.client.patch(ref, MergePatch({"status": status}), subresource="status")
     except ApiError:
         return  # deleted meanwhile
+
+
+def wanted_pods(manifest: Manifest) -> int:
+    """How many pods a workload is to have. A DaemonSet: one on each node, and no node has a label that it could ask for."""
+    spec = manifest["spec"]
+    if "replicas" in spec:
+        return int(spec["replicas"])
+    return 0 if spec["template"]["spec"].get("nodeSelector") else NODES
+
+
+def _deployment_status(wanted: int, is_broken: bool) -> Manifest:
+    ready = 0 if is_broken else wanted
+    reason = "ProgressDeadlineExceeded" if is_broken else "NewReplicaSetAvailable"
+    return {
+        "replicas": wanted,
+        "updatedReplicas": wanted,
+        "readyReplicas": ready,
+        "availableReplicas": ready,
+        "conditions": [{"type": "Progressing", "status": str(not is_broken), "reason": reason}],
+    }
+
+
+def _daemon_set_status(wanted: int, is_broken: bool) -> Manifest:
+    """A DaemonSet has no deadline of its own."""
+    ready = 0 if is_broken else wanted
+    return {
+        "desiredNumberScheduled": wanted,
+        "currentNumberScheduled": wanted,
+        "updatedNumberScheduled": wanted,
+        "numberMisscheduled": 0,
+        "numberReady": ready,
+        "numberAvailable": ready,
+    }
 
 
 async def _accept_routes(cluster: MemoryCluster) -> None:

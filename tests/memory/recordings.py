@@ -14,7 +14,7 @@ import yaml
 from flagger_py.kube.client import WatchOptions
 from flagger_py.local.apiserver.request_log import LoggedRequest
 from flagger_py.objects.patch import MergePatch
-from flagger_py.objects.resource import CANARY, CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE, Manifest, Ref, Resource
+from flagger_py.objects.resource import CANARY, CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SECRET, SERVICE, Manifest, Ref, Resource
 from tests.memory.cluster import CONTROLLER, HTTP_ROUTE, NAMESPACE, MemoryCluster, memory_cluster
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "takeover"
@@ -23,7 +23,7 @@ DESTINATION_RULE = Resource("networking.istio.io", "v1beta1", "destinationrules"
 HTTP_PROXY = Resource("projectcontour.io", "v1", "httpproxies", "HTTPProxy")
 AUTOSCALER = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 ROUTES = (HTTP_ROUTE, VIRTUAL_SERVICE, HTTP_PROXY)
-RESOURCES = {one.kind: one for one in (DEPLOYMENT, SERVICE, CONFIG_MAP, SECRET, AUTOSCALER, DESTINATION_RULE, *ROUTES)}
+RESOURCES = {one.kind: one for one in (DEPLOYMENT, DAEMON_SET, SERVICE, CONFIG_MAP, SECRET, AUTOSCALER, DESTINATION_RULE, *ROUTES)}
 
 Weights = tuple[int, int]
 
@@ -47,8 +47,8 @@ class Recording:
         return datetime.fromisoformat(self.status["lastTransitionTime"]) + timedelta(seconds=1.5)
 
     def image(self, name: str) -> str:
-        """The image of a recorded Deployment."""
-        return image_of(next(one for one in self.children if (one["kind"], one["metadata"]["name"]) == ("Deployment", name)))
+        """The image of a recorded workload."""
+        return image_of(next(one for one in self.children if "template" in one.get("spec", {}) and one["metadata"]["name"] == name))
 
     @property
     def weights(self) -> list[Weights]:
@@ -69,6 +69,7 @@ async def cluster_of(recording: Recording) -> AsyncIterator[MemoryCluster]:
         uid = await _create(cluster, CANARY, recording.canary, "")
         for manifest in recording.children:
             await _create(cluster, RESOURCES[manifest["kind"]], manifest, uid)
+        cluster.target = RESOURCES[recording.canary["spec"]["targetRef"]["kind"]]
         cluster.server.log.clear()
         yield cluster
 
@@ -100,8 +101,8 @@ def weights_of(route: Manifest) -> Weights:
     return by_name["web-primary"], by_name["web-canary"]
 
 
-def image_of(deployment: Manifest) -> str:
-    image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+def image_of(workload: Manifest) -> str:
+    image: str = workload["spec"]["template"]["spec"]["containers"][0]["image"]
     return image
 
 

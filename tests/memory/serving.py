@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from flagger_py.local.apiserver.store import Change
 from flagger_py.objects.resource import Manifest
-from tests.memory.cluster import NAMESPACE, MemoryCluster
+from tests.memory.cluster import NAMESPACE, MemoryCluster, wanted_pods
 
 ROUTES: Final = {"httproutes", "virtualservices", "httpproxies"}
-_KINDS: Final = ROUTES | {"services", "deployments"}
+_KINDS: Final = ROUTES | {"services", "deployments", "daemonsets"}
 _NAMES: Final = ("web", "web-primary", "web-canary")
 
 
@@ -45,8 +45,9 @@ class Serving:
     def _is_served(self, service: str) -> bool:
         found = self._objects.get(("services", service))
         selected = ((found or {}).get("spec") or {}).get("selector", {}).get("app", "")
-        workload = self._objects.get(("deployments", selected))
-        return bool(workload and workload["spec"]["replicas"] > 0 and (workload.get("status") or {}).get("readyReplicas", 0) > 0)
+        workload = self._objects.get(("deployments", selected)) or self._objects.get(("daemonsets", selected)) or {}
+        status = workload.get("status") or {}
+        return bool(workload) and wanted_pods(workload) > 0 and (status.get("readyReplicas") or status.get("numberReady") or 0) > 0
 
 
 def _backends(node: Any) -> set[str]:

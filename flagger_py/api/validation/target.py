@@ -53,7 +53,7 @@ def _target_problems(canary: Canary) -> Iterator[Problem]:
         yield warning("spec.targetRef.apiVersion", target.api_version, f"is {' or '.join(usual)} for a {target.kind}", "GAP-50")
     name = support.KNATIVE_SERVICE if target.is_knative else target.kind
     if support.is_known(Area.TARGET, name) and not support.is_supported(Area.TARGET, name):
-        message = f"the target {name} is not supported by this version yet; supported is {support.supported(Area.TARGET)}"
+        message = f"the target {name} is not supported by this version yet; supported are {support.supported(Area.TARGET)}"
         yield not_supported("spec.targetRef.kind", target.kind, message)
 
 

@@ -43,9 +43,9 @@ BAD: Mapping[str, Bad] = {
         ("spec.targetRef.kind", '"StatefulSet"', "Deployment", "DaemonSet"),
         refused=("spec.targetRef.kind", '"StatefulSet"', '"Deployment"'),
     ),
-    "daemonset": Bad(
-        {"targetRef": {"kind": "DaemonSet"}},
-        ("spec.targetRef.kind", '"DaemonSet"', "not supported by this version yet", "supported is Deployment"),
+    "service": Bad(
+        {"targetRef": {"apiVersion": "v1", "kind": "Service"}},
+        ("spec.targetRef.kind", '"Service"', "not supported by this version yet", "supported are DaemonSet, Deployment"),
         reason="NotSupported",
     ),
     "unknown-provider": Bad({"provider": "nginxx"}, ("spec.provider", '"nginxx"', "is not known", "gatewayapi:v1", "contour", "istio")),

@@ -11,8 +11,18 @@ from flagger_py.api.metadata import FINALIZER, SKIP_REVERT
 from flagger_py.local.apiserver.faults import Match, Refuse
 from flagger_py.objects.errors import NotFound
 from flagger_py.objects.patch import MergePatch
-from flagger_py.objects.resource import CANARY, CONTROLLER_REVISION, DEPLOYMENT, SERVICE, Manifest, Ref, Resource
-from tests.memory.cluster import HTTP_ROUTE, NAMESPACE, MemoryCluster, canary, deployment, memory_cluster, running_controller
+from flagger_py.objects.resource import CANARY, CONTROLLER_REVISION, DAEMON_SET, DEPLOYMENT, SERVICE, Manifest, Ref, Resource
+from tests.memory.cluster import (
+    HTTP_ROUTE,
+    NAMESPACE,
+    MemoryCluster,
+    canary,
+    daemon_set,
+    deployment,
+    memory_cluster,
+    running_controller,
+    wanted_pods,
+)
 from tests.memory.people import conditions, messages
 from tests.memory.recordings import HTTP_PROXY, VIRTUAL_SERVICE, Recording, cluster_of
 from tests.memory.serving import Serving
@@ -41,32 +51,36 @@ ROUTES_OF_USER: Final[Mapping[str, tuple[Resource, Manifest]]] = {
     "istio": (VIRTUAL_SERVICE, {"hosts": ["web"], "http": [{"timeout": "3s", "route": [{"destination": {"host": "web"}}]}]}),
     "contour": (HTTP_PROXY, {"virtualhost": {"fqdn": "web.example.com"}, "routes": [{"services": [{"name": "web", "port": 80}]}]}),
 }
+TARGETS: Final = {"Deployment": (DEPLOYMENT, deployment()), "DaemonSet": (DAEMON_SET, daemon_set())}
 GATES: Final = ("confirm-rollout", "confirm-traffic-increase", "confirm-promotion")
 
 
-def revertible(provider: str = "gatewayapi:v1", **spec: Any) -> Manifest:
-    manifest = canary(webhooks=[{"name": gate, "type": gate, "url": f"http://hooks/{gate}"} for gate in GATES])
+def revertible(provider: str = "gatewayapi:v1", *, kind: str = "Deployment", **spec: Any) -> Manifest:
+    manifest = canary(kind=kind, webhooks=[{"name": gate, "type": gate, "url": f"http://hooks/{gate}"} for gate in GATES])
     manifest["spec"] |= {"provider": provider, "revertOnDeletion": True, **spec}
     return manifest
 
 
 @asynccontextmanager
-async def app(provider: str = "gatewayapi:v1", *, adopted: bool = True, **spec: Any) -> AsyncIterator[tuple[MemoryCluster, Serving]]:
+async def app(
+    provider: str = "gatewayapi:v1", *, kind: str = "Deployment", adopted: bool = True, **spec: Any
+) -> AsyncIterator[tuple[MemoryCluster, Serving]]:
     """An app that serves users by a Service and a route of its own, and a Canary for it."""
     async with memory_cluster() as cluster:
-        await cluster.client.create(DEPLOYMENT, deployment())
+        cluster.target, workload = TARGETS[kind]
+        await cluster.client.create(cluster.target, workload)
         if adopted:
             await cluster.client.create(SERVICE, SERVICE_OF_USER)
             resource, route = ROUTES_OF_USER[provider]
             await cluster.client.create(resource, {"metadata": METADATA, "spec": route})
         await asyncio.sleep(5)
         serving = Serving(cluster)
-        for resource in (SERVICE, DEPLOYMENT):
+        for resource in (SERVICE, cluster.target):
             for manifest in await cluster.client.find(resource, NAMESPACE):  # what is there already is shown to it by a change
                 labels = MergePatch({"metadata": {"labels": {"seen": "true"}}})
                 await cluster.client.patch(Ref.of(resource, manifest), labels)
         serving.problems.clear()
-        await cluster.client.create(CANARY, revertible(provider, **spec))
+        await cluster.client.create(CANARY, revertible(provider, kind=kind, **spec))
         yield cluster, serving
 
 
@@ -118,11 +132,11 @@ PHASES: Final = (
 
 
 @pytest.mark.parametrize("phase", PHASES)
-@pytest.mark.parametrize("provider", ROUTES_OF_USER)
-async def test_deleted_in_any_phase_everything_is_as_before_and_users_are_served_throughout(provider: str, phase: str) -> None:
-    """engine:FIN-02, FIN-05, FIN-06, HAZ-08, ISS-10, routers:K8S-17, IST-24, GW-29, UPS-15, workloads:FIN-04, FIN-07, FIN-12."""
+@pytest.mark.parametrize(("provider", "kind"), [*((one, "Deployment") for one in ROUTES_OF_USER), ("gatewayapi:v1", "DaemonSet")])
+async def test_deleted_in_any_phase_everything_is_as_before_and_users_are_served_throughout(provider: str, kind: str, phase: str) -> None:
+    """engine:FIN-02, FIN-05, FIN-06, HAZ-08, ISS-10, routers:K8S-17, IST-24, GW-29, UPS-15, workloads:DS-06, FIN-04, FIN-07, FIN-12."""
     resource, _ = ROUTES_OF_USER[provider]
-    async with app(provider) as (cluster, serving):
+    async with app(provider, kind=kind) as (cluster, serving):
         before = {one: (await cluster.get(one, "web"))["spec"] for one in (resource, SERVICE)}
         async with running_controller(cluster):
             await reach(cluster, phase)
@@ -142,7 +156,7 @@ async def test_deleted_in_any_phase_everything_is_as_before_and_users_are_served
 
 
 async def replicas(cluster: MemoryCluster) -> dict[str, int]:
-    return {one["metadata"]["name"]: one["spec"]["replicas"] for one in await cluster.client.find(DEPLOYMENT, NAMESPACE)}
+    return {one["metadata"]["name"]: wanted_pods(one) for one in await cluster.client.find(cluster.target, NAMESPACE)}
 
 
 async def test_what_was_generated_goes_with_the_canary() -> None:
@@ -320,7 +334,7 @@ async def test_of_two_canaries_on_one_target_the_younger_goes_and_touches_nothin
         assert await cluster.weights() == (100, 0)
 
 
-@pytest.mark.parametrize("scenario", ["gateway-weighted", "istio-weighted", "contour-weighted"])
+@pytest.mark.parametrize("scenario", ["gateway-weighted", "istio-weighted", "contour-weighted", "istio-daemonset"])
 @pytest.mark.parametrize("phase", ["initialized", "progressing", "failed"])
 async def test_flaggers_own_finalizer_on_a_canary_that_was_never_adopted(scenario: str, phase: str) -> None:
     """engine:FIN-02: deleted while no controller ran, after Flagger and before us."""

@@ -4,29 +4,29 @@ import asyncio
 
 import pytest
 
-from flagger_py.objects.resource import CONFIG_MAP, DEPLOYMENT
-from tests.memory.cluster import HTTP_ROUTE, MemoryCluster, running_controller
+from flagger_py.objects.resource import CONFIG_MAP
+from tests.memory.cluster import HTTP_ROUTE, MemoryCluster, running_controller, wanted_pods
 from tests.memory.recordings import Recording, cluster_of, image_of, weights_seen, writes
 
 pytestmark = pytest.mark.looptime
 
-WEIGHTED = ("gateway-weighted", "istio-weighted", "contour-weighted")
+WEIGHTED = ("gateway-weighted", "istio-weighted", "contour-weighted", "istio-daemonset")
 ALLOWED = {("create", "controllerrevisions"), ("patch", "canaries"), ("create", "events")}
 """What an adoption writes: the promoted template, our part of the status, and what it says about that."""
 
 
 async def _image(cluster: MemoryCluster, name: str) -> str:
-    return image_of(await cluster.get(DEPLOYMENT, name))
+    return image_of(await cluster.get(cluster.target, name))
 
 
 async def _replicas(cluster: MemoryCluster, name: str) -> int:
-    return int((await cluster.get(DEPLOYMENT, name))["spec"]["replicas"])
+    return wanted_pods(await cluster.get(cluster.target, name))
 
 
 async def _set_image(cluster: MemoryCluster, image: str) -> None:
-    containers = (await cluster.get(DEPLOYMENT, "web"))["spec"]["template"]["spec"]["containers"]
+    containers = (await cluster.get(cluster.target, "web"))["spec"]["template"]["spec"]["containers"]
     changed = [{**containers[0], "image": image}, *containers[1:]]
-    await cluster.patch(DEPLOYMENT, "web", {"spec": {"template": {"spec": {"containers": changed}}}})
+    await cluster.patch(cluster.target, "web", {"spec": {"template": {"spec": {"containers": changed}}}})
 
 
 @pytest.mark.parametrize("phase", ["initialized", "succeeded", "failed"])

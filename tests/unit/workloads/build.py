@@ -55,6 +55,19 @@ def make_deployment(
     }
 
 
+def make_daemon_set(name: str = "web", *, image: str = "web:1", pod: dict[str, Any] | None = None, nodes: int = 2, **spec: Any) -> Manifest:
+    """A settled DaemonSet on so many nodes."""
+    manifest = make_deployment(name, image=image, replicas=None, pod=pod, **spec)
+    metadata = manifest["metadata"] | {"annotations": {"deprecated.daemonset.template.generation": "1"}}
+    return manifest | {"kind": "DaemonSet", "metadata": metadata, "status": scheduled_status(nodes)}
+
+
+def scheduled_status(nodes: int, **changes: Any) -> dict[str, Any]:
+    """The status of a DaemonSet whose pods are all new and available."""
+    fields = ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled", "numberReady", "numberAvailable")
+    return {"observedGeneration": 1, **dict.fromkeys(fields, nodes), **changes}
+
+
 def settled_status(replicas: int, **changes: Any) -> dict[str, Any]:
     """The status of a Deployment whose pods are all new and available."""
     counts = {"replicas": replicas, "updatedReplicas": replicas, "availableReplicas": replicas, "readyReplicas": replicas}

@@ -8,10 +8,13 @@ import orjson
 
 from flagger_py.objects.errors import AlreadyExists, ApiError, Conflict
 from flagger_py.objects.patch import JsonPatch, Patch
-from flagger_py.objects.resource import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, SECRET, SERVICE, Manifest, Ref, Resource
+from flagger_py.objects.resource import CONFIG_MAP, CONTROLLER_REVISION, DAEMON_SET, DEPLOYMENT, SECRET, SERVICE, Manifest, Ref, Resource
+from flagger_py.workloads.daemonset import DaemonSetWorkload
 from flagger_py.workloads.deployment import DeploymentWorkload
 
-RESOURCES: dict[str, Resource] = {resource.kind: resource for resource in (DEPLOYMENT, SERVICE, CONFIG_MAP, SECRET, CONTROLLER_REVISION)}
+RESOURCES: dict[str, Resource] = {
+    resource.kind: resource for resource in (DEPLOYMENT, DAEMON_SET, SERVICE, CONFIG_MAP, SECRET, CONTROLLER_REVISION)
+}
 IDENTITY = frozenset({"name", "namespace", "uid", "resourceVersion"})
 WRITES = frozenset({"create", "patch", "delete"})
 
@@ -22,6 +25,7 @@ def _metadata_only(manifest: Manifest) -> Manifest:
 
 PROJECTIONS: dict[Resource, Callable[[Manifest], Manifest]] = {
     DEPLOYMENT: DeploymentWorkload.project,
+    DAEMON_SET: DaemonSetWorkload.project,
     CONFIG_MAP: _metadata_only,
     SECRET: _metadata_only,
 }

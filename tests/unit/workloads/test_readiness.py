@@ -1,12 +1,12 @@
-"""When a Deployment counts as ready."""
+"""When a workload counts as ready."""
 
 from typing import Any
 
 import pytest
 
 from flagger_py.rollout.readiness import Dead, NotReady, Readiness, Ready
-from flagger_py.workloads.readiness import deployment_readiness, required_available
-from tests.unit.workloads.build import make_deployment, settled_status
+from flagger_py.workloads.readiness import daemon_set_readiness, deployment_readiness, required_available
+from tests.unit.workloads.build import make_daemon_set, make_deployment, scheduled_status, settled_status
 
 
 def progressing(reason: str) -> dict[str, Any]:
@@ -52,6 +52,28 @@ def test_a_deployment_without_status_is_not_ready() -> None:
     manifest = make_deployment()
     del manifest["status"]
     assert deployment_readiness(manifest, 100) == NotReady("generation 1 is not observed yet")
+
+
+@pytest.mark.parametrize(
+    ("threshold", "status", "expected"),
+    [
+        pytest.param(100, {}, Ready(), id="RDY-08 all pods are there"),
+        pytest.param(100, scheduled_status(0), Ready(), id="RDY-09 no node is to run a pod"),
+        pytest.param(100, {"observedGeneration": 0}, NotReady("generation 1 is not observed yet"), id="RDY-08 a"),
+        pytest.param(100, {"updatedNumberScheduled": 3}, NotReady("3 of 4 pods updated"), id="RDY-08 pods of an older template"),
+        pytest.param(0, {"updatedNumberScheduled": 3}, NotReady("3 of 4 pods updated"), id="RDY-08 threshold 0 waits for new pods too"),
+        pytest.param(100, {"numberAvailable": 3}, NotReady("3 of 4 pods available"), id="RDY-08 a pod is unavailable"),
+        pytest.param(50, {"numberAvailable": 2}, Ready(), id="S8 half of four"),
+        pytest.param(50, {"numberAvailable": 1}, NotReady("1 of 2 pods available"), id="S8 a quarter of four"),
+        pytest.param(20, {"numberAvailable": 0}, NotReady("0 of 1 pods available"), id="RDY-05 at least one"),
+        pytest.param(100, {"updatedNumberScheduled": None}, NotReady("0 of 4 pods updated"), id="absent counts are zero"),
+    ],
+)
+def test_daemon_set_readiness(threshold: int, status: dict[str, Any], expected: Readiness) -> None:
+    """workloads:RDY-08, RDY-09"""
+    manifest = make_daemon_set(nodes=4)
+    manifest["status"] |= status
+    assert daemon_set_readiness(manifest, threshold) == expected
 
 
 @pytest.mark.parametrize(("updated", "threshold", "required"), [(100, 53, 53), (3, 50, 1), (1, 1, 1), (0, 100, 0), (5, 0, 0), (3, 100, 3)])

@@ -17,8 +17,7 @@ def test_a_deployment_of_any_version() -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("DaemonSet", "is not supported yet; supported: Deployment"),
-        ("Service", "not supported yet"),
+        ("Service", "is not supported yet; supported: DaemonSet, Deployment"),
         ("deployment", "is unknown"),
         ("", "is unknown"),
     ],

@@ -9,7 +9,8 @@ import pytest
 from flagger_py.objects.resource import Manifest
 from flagger_py.rollout.readiness import Ready
 from flagger_py.rollout.views import ServicesView
-from flagger_py.workloads.deployment import DeploymentWorkload
+from flagger_py.workloads.base import Workload
+from flagger_py.workloads.registry import for_target
 from flagger_py.workloads.settings import WorkloadSettings
 from flagger_py.workloads.template import revision_of
 from tests.unit.workloads.recordings import FOLDER, Recording
@@ -17,7 +18,7 @@ from tests.unit.workloads.recordings import FOLDER, Recording
 PROMOTED = ("initialized", "promoting", "finalising", "succeeded")
 IN_BETWEEN = ("waiting", "progressing", "failed")
 AT_ZERO = ("initialized", "waiting", "succeeded", "failed")
-SCENARIOS = ("istio-gated", "istio-hpa", "istio-tcp", "istio-weighted", "kubernetes-bluegreen")
+SCENARIOS = ("istio-daemonset", "istio-gated", "istio-hpa", "istio-tcp", "istio-weighted", "kubernetes-bluegreen")
 """Those whose recordings are here whole; the other scenarios differ in their routing objects only."""
 RECORDED = [
     pytest.param(scenario, phase, id=f"{scenario} {phase}")
@@ -27,14 +28,19 @@ RECORDED = [
 ]
 CONTENT_ONLY = ("kind", "data", "type", "spec")
 SERVER_FIELDS = ("clusterIP", "clusterIPs", "internalTrafficPolicy", "ipFamilies", "ipFamilyPolicy", "sessionAffinity")
+SERVER_ANNOTATION = "deprecated.daemonset.template.generation"
 DEVIATIONS: tuple[tuple[str, Callable[[Manifest], object]], ...] = (
     ("workloads:GEN-08 flagger-id is derived, not random", lambda manifest: annotations_in(manifest).pop("flagger-id", None)),
 )
 """Where our object differs from Flagger's on purpose."""
 
 
-def workload_on(recording: Recording) -> DeploymentWorkload:
-    return DeploymentWorkload(recording.objects, WorkloadSettings())
+def workload_on(recording: Recording) -> Workload:
+    return for_target(recording.canary.spec.target_ref)(recording.objects, WorkloadSettings())
+
+
+def target_in(recording: Recording) -> Manifest:
+    return recording.find(recording.canary.spec.target_ref.kind, "web")
 
 
 def annotations_in(manifest: Manifest) -> dict[str, Any]:
@@ -50,8 +56,9 @@ def comparable(manifest: Manifest) -> Manifest:
     for _, remove in DEVIATIONS:
         remove(content)
     metadata = manifest["metadata"]
+    annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != SERVER_ANNOTATION}
     owners = [{key: value for key, value in owner.items() if key != "uid"} for owner in metadata.get("ownerReferences", [])]
-    return {**content, "labels": metadata.get("labels") or {}, "annotations": metadata.get("annotations") or {}, "owners": owners}
+    return {**content, "labels": metadata.get("labels") or {}, "annotations": annotations, "owners": owners}
 
 
 def generated(recording: Recording) -> dict[tuple[str, str], Manifest]:
@@ -65,10 +72,10 @@ def generated(recording: Recording) -> dict[tuple[str, str], Manifest]:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_initialisation_writes_what_flagger_wrote(scenario: str) -> None:
-    """workloads:DEP-01, CFG-09, routers:K8S-01..05"""
+    """workloads:DEP-01, DS-01, DS-03, CFG-09, routers:K8S-01..05"""
     recording, expected = Recording(scenario, "initializing"), Recording(scenario, "initialized")
     workload, canary = workload_on(recording), recording.canary
-    target = recording.find("Deployment", "web")
+    target = target_in(recording)
     await workload.ensure_services(canary)
     tracked = await workload.configs(canary, {}, {})
     await workload.create_primary(canary, revision_of(target["spec"]["template"]), tracked.checksums)
@@ -76,12 +83,12 @@ async def test_initialisation_writes_what_flagger_wrote(scenario: str) -> None:
     await workload.scale_to_zero(canary)
     assert generated(recording) == generated(expected)
     assert tracked.checksums == expected.canary.status.tracked_configs
-    assert recording.find("Deployment", "web")["spec"] == expected.find("Deployment", "web")["spec"]
+    assert target_in(recording)["spec"] == target_in(expected)["spec"]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_promotion_writes_what_flagger_wrote(scenario: str) -> None:
-    """workloads:DEP-01, DEP-06, CFG-08"""
+    """workloads:DEP-01, DEP-06, DS-03, DS-04, CFG-08"""
     recording, expected = Recording(scenario, "progressing"), Recording(scenario, "promoting")
     workload, canary = workload_on(recording), recording.canary
     target = await workload.target(canary)
@@ -135,7 +142,7 @@ async def test_checksums_are_flaggers(scenario: str, phase: str) -> None:
 
 @pytest.mark.parametrize(("scenario", "phase"), RECORDED)
 async def test_recorded_workloads_are_ready(scenario: str, phase: str) -> None:
-    """workloads:RDY-03"""
+    """workloads:RDY-03, RDY-08"""
     recording = Recording(scenario, phase)
     workload = workload_on(recording)
     target, primary = await workload.target(recording.canary), await workload.primary(recording.canary)
