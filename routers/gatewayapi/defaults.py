@@ -31,7 +31,7 @@ def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
         **rule,
         "matches": _sorted(_match(match) for match in rule.get("matches") or [{}]),
         "filters": [_filter(item) for item in rule.get("filters") or []],
-        "backendRefs": [_backend(ref) for ref in rule.get("backendRefs") or []],
+        "backendRefs": _sorted(_backend(ref) for ref in rule.get("backendRefs") or []),
     }
 
 

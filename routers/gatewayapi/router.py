@@ -61,13 +61,18 @@ class GatewayApiRouter(ManifestRouter):
         return not_accepted(ref, manifest) if self.features.readiness_gate else ""
 
     async def nudge(self, canary: Canary) -> None:
-        """Note the generation on the route: gateways look again at any change, and it asks for no other traffic."""
+        """Turn the order of the backends round, which has no meaning, and note the generation that this leads to.
+
+        Contour looks at an HTTPRoute again only where its generation is another; for that the spec must change.
+        """
         ref = Backends.of(canary).route(self.route)
         route = await self.objects.get(ref)
-        generation = str(route["metadata"].get("generation", "")) if route else ""
-        if route is None or (route["metadata"].get("annotations") or {}).get(NUDGED) == generation:
+        if route is None or (route["metadata"].get("annotations") or {}).get(NUDGED) == str(route["metadata"].get("generation")):
             return
-        await self.objects.patch(ref, pinned(MergePatch({"metadata": {"annotations": {NUDGED: generation}}}), route))
+        rules = [{**rule, "backendRefs": rule["backendRefs"][::-1]} if rule.get("backendRefs") else rule for rule in route["spec"]["rules"]]
+        noted = {NUDGED: str(route["metadata"].get("generation", 0) + 1)}
+        change = {"metadata": {"annotations": noted}, "spec": {"rules": rules}}
+        await self.objects.patch(ref, pinned(MergePatch(change), route))
 
     def render(self, canary: Canary, traffic: Traffic, live: Live) -> dict[Ref, Manifest]:
         ref = Backends.of(canary).route(self.route)

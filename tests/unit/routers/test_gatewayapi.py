@@ -178,7 +178,7 @@ def test_the_api_version_is_that_of_the_router() -> None:
 
 
 async def test_a_late_gateway_is_made_to_look_again_once_for_each_generation() -> None:
-    """routers:GW-15: it may have lost the write of its status. Nothing but an annotation changes, so the weights stay."""
+    """routers:GW-15: it may have lost the write of its status. Contour heeds the spec only; the order of backends has no meaning."""
     objects = await route_at(20)
     router = router_of(PROVIDER, objects)
     before = await objects.get(ROUTE)
@@ -187,8 +187,8 @@ async def test_a_late_gateway_is_made_to_look_again_once_for_each_generation() -
         await router.nudge(CANARY)
     after = await objects.get(ROUTE)
     assert after
-    assert after["spec"] == before["spec"]
-    assert after["metadata"]["annotations"]["flagger.app/nudged-generation"] == str(before["metadata"]["generation"])
-    assert int(after["metadata"]["resourceVersion"]) == int(before["metadata"]["resourceVersion"]) + 1
+    assert after["metadata"]["generation"] == before["metadata"]["generation"] + 1
+    assert after["metadata"]["annotations"]["flagger.app/nudged-generation"] == str(after["metadata"]["generation"])
+    assert after["spec"]["rules"][0]["backendRefs"] == before["spec"]["rules"][0]["backendRefs"][::-1]
     await router.set_routes(CANARY, weights(20))
     assert await objects.get(ROUTE) == after
