@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,6 +23,8 @@ from tests.e2e.processes import answers_ok
 from tests.e2e.waiting import POLL, until
 
 PROMETHEUS: Final = "http://prometheus.monitoring:9090"
+LATENCIES: Final = {"latency": 5, "request-duration": 5000}
+"""Bounds of the latency checks (seconds, milliseconds): the sample's one second is for a machine that does nothing else."""
 SETTLING: Final = 1.0
 """Seconds after a change of weights in which answers are not counted: Contour, Envoy and requests under way."""
 DEVIATIONS: Final = 4.5
@@ -203,16 +205,23 @@ def host_of(sample: Sample) -> str:
 
 
 def objects(sample: Sample, host: str) -> list[Applied]:
-    """The sample of the demo, on Contour's Gateway and with a host of its own."""
+    """The sample of the demo, on Contour's Gateway, with a host of its own, and patient with a busy machine."""
     local = [applied for applied in samples.objects(sample) if applied[0] not in (GATEWAY_CLASS, GATEWAY_RESOURCE)]
     text = json.dumps([manifest for _, manifest in local]).replace(samples.HOST, host)
     manifests: list[Manifest] = json.loads(text)
     for manifest in manifests:
-        _attach(manifest)
+        spec = manifest.get("spec") or {}
+        _attach(spec.get("service") or {})
+        _be_patient((spec.get("analysis") or {}).get("metrics") or [])
     return [(resource, manifest) for (resource, _), manifest in zip(local, manifests, strict=True)]
 
 
-def _attach(manifest: Mapping[str, Any]) -> None:
-    service = (manifest.get("spec") or {}).get("service") or {}
+def _attach(service: dict[str, Any]) -> None:
     if "gatewayRefs" in service:
         service["gatewayRefs"] = [{"name": gateway.GATEWAY, "namespace": gateway.NAMESPACE}]
+
+
+def _be_patient(metrics: list[dict[str, Any]]) -> None:
+    for metric in metrics:
+        if metric["name"] in LATENCIES:
+            metric["thresholdRange"] = {"max": LATENCIES[metric["name"]]}

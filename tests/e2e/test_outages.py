@@ -18,6 +18,7 @@ async def test_the_api_server_is_restarted(run_folder: Path) -> None:
         await asyncio.sleep(AWAY)
         await plane.start_api_server()
     assert "leadership_lost" in cluster.controller_log()
+    assert "(410 Expired)" in cluster.controller_log()
 
 
 @pytest.mark.timeout(180)
