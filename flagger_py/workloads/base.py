@@ -101,10 +101,6 @@ class Workload(ABC):
         del canary
 
     @abstractmethod
-    async def selector(self, canary: Canary) -> Selector:
-        """The label that the Services select by. Raises `TargetMissing`."""
-
-    @abstractmethod
     async def target(self, canary: Canary) -> TargetView | None:
         """The user's workload, from the cache; `None` if it does not exist."""
 
