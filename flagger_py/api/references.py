@@ -15,6 +15,11 @@ TARGET_NAME_LIMIT = 55
 KNATIVE_API_VERSION = "serving.knative.dev/v1"
 
 
+def target_kind(kind: str, api_version: str) -> str:
+    """What a kind of target is called where the two kinds named `Service` have to be told apart."""
+    return f"Knative {kind}" if (kind, api_version) == ("Service", KNATIVE_API_VERSION) else kind
+
+
 class TargetRef(ApiModel):
     """What is released. Kind `Service` with `serving.knative.dev/v1` is a Knative service, any other `Service` a core one."""
 
@@ -33,6 +38,15 @@ class TargetRef(ApiModel):
     @property
     def is_knative(self) -> bool:
         return self.kind == "Service" and self.api_version == KNATIVE_API_VERSION
+
+    @property
+    def is_core_service(self) -> bool:
+        return self.kind == "Service" and not self.is_knative
+
+    @property
+    def kind_name(self) -> str:
+        """As `target_kind`."""
+        return target_kind(self.kind, self.api_version)
 
 
 class ScalerReplicas(ApiModel):

@@ -48,7 +48,7 @@ _SUPPORTED_PROVIDERS = {
     "contour": "",
     "kubernetes": "blue/green without a switch of traffic: users meet the new version when the primary rolls",
 }
-_SUPPORTED_TARGETS = {DEPLOYMENT, DAEMON_SET}
+_SUPPORTED_TARGETS = {DEPLOYMENT, DAEMON_SET, CORE_SERVICE}
 GENERIC_ALERT = "generic"
 _ALERT_NOTES = {"msteams": "connectors and workflows"}
 _SUPPORTED_METRICS = {"prometheus": "and the built-in checks and inline queries"}

@@ -143,7 +143,7 @@ class Analyst:
         return provider_name(
             self._settings.mesh_provider,
             canary.spec.provider,
-            core_service_target=target.kind == "Service" and not target.is_knative,
+            core_service_target=target.is_core_service,
         )
 
 

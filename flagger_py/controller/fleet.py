@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flagger_py.api.references import target_kind
 from flagger_py.api.status import Phase
 from flagger_py.objects.resource import Manifest, Ref
 
@@ -38,7 +39,8 @@ class Fleet:
         target = spec.get("targetRef") or {}
         age = (str(manifest["metadata"].get("creationTimestamp", "")).replace("Z", "+00:00"), ref.name)
         is_starting = status.get("phase") == Phase.PROGRESSING and not status.get("canaryWeight")
-        self._put(ref, _Member((ref.namespace, str(target.get("kind", "")), str(target.get("name", ""))), age, is_starting))
+        kind = target_kind(str(target.get("kind", "")), str(target.get("apiVersion", "")))
+        self._put(ref, _Member((ref.namespace, kind, str(target.get("name", ""))), age, is_starting))
 
     def refs(self) -> list[Ref]:
         """All Canaries."""

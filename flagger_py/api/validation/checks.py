@@ -21,6 +21,10 @@ def check_problems(canary: Canary, context: Context) -> Iterator[Problem]:
         )
     for index, metric in enumerate(analysis.metrics):
         yield from _metric_problems(metric, f"spec.analysis.metrics[{index}]")
+        if metric.is_built_in and canary.spec.target_ref.is_core_service:
+            pods = f"{canary.spec.target_ref.name}-…"
+            message = f"counts requests to pods named {pods}, which a Service need not have: use a templateRef or a query"
+            yield warning(f"spec.analysis.metrics[{index}].name", metric.name, message, "metrics:OBS-SEL-05")
     yield from duplicate_problems((metric.name for metric in analysis.metrics), "spec.analysis.metrics")
 
 

@@ -48,7 +48,7 @@ def rivals(canaries: Iterable[Canary]) -> dict[tuple[str, str, str], list[Canary
     by_target: dict[tuple[str, str, str], dict[Key, Canary]] = defaultdict(dict)
     for canary in canaries:
         target = canary.spec.target_ref
-        by_target[canary.namespace, target.kind, target.name][key_of(canary)] = canary
+        by_target[canary.namespace, target.kind_name, target.name][key_of(canary)] = canary
     return {target: sorted(found.values(), key=_seniority) for target, found in by_target.items() if len(found) > 1}
 
 

@@ -34,6 +34,8 @@ _READERS = {
     "backends": ("appmesh",),
 }
 """Which providers read a field (routers:§3.0.3); a name stands for all its versions unless it has one."""
+_OF_GENERATED_SERVICES = ("target_port", "port_name", "port_discovery", "headless", "primary", "canary", "unmanaged_metadata")
+"""What a core Service target has no use for. Of the rest `appProtocol` tells routers what is spoken, and `apex` describes the route."""
 
 
 def service_problems(canary: Canary, context: Context) -> Iterator[Problem]:
@@ -45,6 +47,8 @@ def service_problems(canary: Canary, context: Context) -> Iterator[Problem]:
         return
     provider = effective.provider(canary, context.provider)
     yield from _name_problems(canary, service)
+    if canary.spec.target_ref.is_core_service:
+        yield from _copied_service_problems(canary, service)
     yield from _port_problems(service)
     if service.delegation and (service.hosts or service.gateways):
         yield invalid(f"{_PATH}.delegation", value=True, message="needs an empty list of hosts and of gateways", rule="GAP-43")
@@ -64,6 +68,18 @@ def _name_problems(canary: Canary, service: Service) -> Iterator[Problem]:
     if name and not (len(name) <= NAME_LIMIT and re.search(DNS_LABEL, name)):
         message = f"must be a DNS label of at most {NAME_LIMIT} characters, so that it names Services and -primary can be added"
         yield invalid(path, name, message, "GAP-41")
+
+
+def _copied_service_problems(canary: Canary, service: Service) -> Iterator[Problem]:
+    """Of a target Service copies are made, under its own name: what describes generated Services has no effect (routers:K8S-19)."""
+    target = canary.spec.target_ref.name
+    if service.name and service.name != target:
+        message = f"must be left out or be {target}: the copies of a target Service have its name, and routes are led to them"
+        yield invalid(f"{_PATH}.name", service.name, message, "routers:K8S-19")
+    for field in _OF_GENERATED_SERVICES:
+        if getattr(service, field):
+            alias = type(service).model_fields[field].alias
+            yield warning(f"{_PATH}.{alias}", None, "has no effect: the Services are copies of the target", "routers:K8S-19")
 
 
 def _port_problems(service: Service) -> Iterator[Problem]:

@@ -51,7 +51,7 @@ def _target_problems(canary: Canary) -> Iterator[Problem]:
     usual = _USUAL_API_VERSIONS.get(target.kind, (target.api_version,))
     if target.api_version not in usual:
         yield warning("spec.targetRef.apiVersion", target.api_version, f"is {' or '.join(usual)} for a {target.kind}", "GAP-50")
-    name = support.KNATIVE_SERVICE if target.is_knative else target.kind
+    name = target.kind_name
     if support.is_known(Area.TARGET, name) and not support.is_supported(Area.TARGET, name):
         message = f"the target {name} is not supported by this version yet; supported are {support.supported(Area.TARGET)}"
         yield not_supported("spec.targetRef.kind", target.kind, message)

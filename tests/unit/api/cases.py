@@ -403,6 +403,7 @@ SERVICE = [
     ),
 ]
 
+CORE = {"apiVersion": "v1", "kind": "Service", "name": "shop"}
 KNATIVE = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "shop"}
 HPA = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "shop"}
 T = "spec.targetRef"
@@ -413,13 +414,17 @@ TARGET = [
     Case(rule="GAP-41", changes={f"{T}.name": LONG, f"{S}.name": "a"}, path=f"{T}.name", says="at most 55", admission=True),
     Case(rule="GAP-42", changes={f"{T}.name": "shop-primary"}, path=f"{T}.name", severity=WARNING, says="primary"),
     Case(rule="GAP-50", changes={f"{T}.apiVersion": "v1"}, path=f"{T}.apiVersion", severity=WARNING, says="apps/v1"),
+    Case(rule="K8S-19", changes={T: CORE, f"{S}.name": "other"}, path=f"{S}.name", says="must be left out or be shop"),
+    Case(rule="K8S-19", changes={T: CORE, f"{S}.headless": True}, path=f"{S}.headless", severity=WARNING, says="copies of the target"),
     Case(
-        rule="SVC",
-        changes={T: {"apiVersion": "v1", "kind": "Service", "name": "a"}},
-        path=f"{T}.kind",
-        severity=NOT_SUPPORTED,
-        says="supported are DaemonSet, Deployment",
+        rule="OBS-SEL-05",
+        changes={T: CORE, f"{A}.metrics": [{"name": "request-success-rate", "thresholdRange": {"min": 99}}]},
+        path=f"{A}.metrics[0].name",
+        severity=WARNING,
+        says="use a templateRef",
     ),
+    Case(rule="GAP-49", changes={T: CORE, "spec.autoscalerRef": HPA}, path="spec.autoscalerRef", severity=WARNING),
+    Case(rule="GAP-41", changes={T: {**CORE, "name": "a" * 56}}, path=f"{T}.name", says="at most 55", admission=True),
     Case(rule="KNA", provider="knative", changes={T: KNATIVE}, path=f"{T}.kind", severity=NOT_SUPPORTED, says="Knative Service"),
     Case(rule="VAL-21", changes={T: KNATIVE}, path="spec.provider", says="need each other", admission=True),
     Case(rule="VAL-21", provider="knative", path="spec.provider", says="need each other", admission=True),

@@ -4,6 +4,7 @@ import pytest
 
 from flagger_py.api.references import TargetRef
 from flagger_py.workloads.base import WorkloadError
+from flagger_py.workloads.core_service import CoreServiceWorkload
 from flagger_py.workloads.deployment import DeploymentWorkload
 from flagger_py.workloads.registry import for_target
 
@@ -14,10 +15,15 @@ def test_a_deployment_of_any_version() -> None:
     assert for_target(TargetRef(api_version="extensions/v1beta1", kind="Deployment", name="web")) is DeploymentWorkload
 
 
+def test_a_service_of_any_version_but_knative() -> None:
+    """workloads:GEN-02"""
+    assert for_target(TargetRef(api_version="v1", kind="Service", name="web")) is CoreServiceWorkload
+    assert for_target(TargetRef(api_version="serving.knative.dev/v1beta1", kind="Service", name="web")) is CoreServiceWorkload
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("Service", "is not supported yet; supported: DaemonSet, Deployment"),
         ("deployment", "is unknown"),
         ("", "is unknown"),
     ],
