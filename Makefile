@@ -3,7 +3,7 @@ PYTHON ?= python3
 PROVIDER ?= gatewayapi:v1
 BIN := .venv/bin
 
-.PHONY: demo local test check crash bench e2e bench-e2e
+.PHONY: demo local test check crash crash-full bench e2e bench-e2e
 demo: .venv/.ready ## a real rollout on the embedded cluster, real traffic through Envoy
 	$(BIN)/flagger-py demo --provider $(PROVIDER)
 
@@ -21,6 +21,9 @@ check: .venv/.ready ## style, types, layers
 
 crash: .venv/.ready ## stop the controller around every call of a rollout, and look at what becomes of it
 	$(BIN)/pytest -n 2 tests/crash
+
+crash-full: .venv/.ready ## the same at each call, in each way, of every strategy and router; takes longer
+	$(BIN)/pytest -n 2 tests/crash --full
 
 bench: .venv/.ready ## what it costs: requests, writes, memory, reaction, as counts and ratios
 	$(BIN)/python -m tests.bench $(if $(SHORT),--short)

@@ -28,7 +28,7 @@ from flagger_py.objects.plugins import PluginError
 from flagger_py.objects.resource import CANARY, Manifest, Ref
 from flagger_py.rollout.decide import decide
 from flagger_py.rollout.decision import Decision
-from flagger_py.rollout.effects import Effect, is_relied_on, relies_on_earlier
+from flagger_py.rollout.effects import Effect, comes_before_status, is_relied_on, relies_on_earlier
 from flagger_py.rollout.notices import Notice
 from flagger_py.rollout.plan import plan_of
 from flagger_py.rollout.readiness import Ready
@@ -109,9 +109,14 @@ class PassRunner:
             await self._list_writes(manifest, canary, decision, memory)
             return PassResult()
         try:
+            for effect in filter(comes_before_status, decision.effects):
+                await self._bring_one_about(effect, canary, memory)
             canary = await self._store(manifest, canary, decision, memory)
             self.reporter.report(world.canary.status, canary, world, memory.told.news(decision.notices))
             failures = await self._bring_about(decision, canary, memory)
+        except EffectFailed as error:
+            log.warning("status_held_back", reason=str(error))
+            return PassResult(retry=True)
         except (Conflict, TargetMoved) as error:
             log.info("pass_dropped", reason=str(error))
             await memory.objects.get(ref)
@@ -193,7 +198,7 @@ class PassRunner:
         faults: list[Fault] = []
         has_failed = False
         for effect in decision.effects:
-            if has_failed and relies_on_earlier(effect):
+            if comes_before_status(effect) or (has_failed and relies_on_earlier(effect)):
                 continue
             if (fault := memory.contests.fault(effect)) is not None:
                 faults.append(fault)

@@ -1,4 +1,4 @@
-"""Effects: what the shell brings about after the status is stored. Each is idempotent and safe to repeat after a crash.
+"""Effects: what the shell brings about, all but `Adopt` after the status is stored. Each is idempotent and safe to repeat after a crash.
 
 They are functions of the stored status and the observed world, never of what an earlier pass did.
 """
@@ -136,3 +136,11 @@ def relies_on_earlier(effect: Effect) -> bool:
 def is_relied_on(effect: Effect) -> bool:
     """Whether those after it may wait for it. A finalizer that cannot be put on holds no rollout."""
     return not isinstance(effect, AddFinalizer)
+
+
+def comes_before_status(effect: Effect) -> bool:
+    """Whether the status may be stored only when it has been brought about.
+
+    A record says that the Canary was taken over, and nobody looks for the snapshot again; a crash between the two would lose it.
+    """
+    return isinstance(effect, Adopt)

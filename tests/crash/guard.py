@@ -1,12 +1,19 @@
 """Watches the API server's history while controllers come and go, and notes whatever breaks a property of design §3."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from flagger_py.api.canary import Canary
+from flagger_py.kube.cluster import Cluster
 from flagger_py.local.apiserver.store import DELETED, Change
-from flagger_py.objects.resource import Manifest
-from tests.memory.cluster import NAMESPACE, MemoryCluster
+from flagger_py.objects.resource import DEPLOYMENT, Manifest, Ref, Resource
+from flagger_py.rollout.traffic import ALL_PRIMARY, Routes, asked
+from flagger_py.routers import registry as routers
+from flagger_py.routers.base import RouterSettings
+from flagger_py.routers.manifest import ManifestRouter
+from tests.memory.cluster import NAMESPACE, MemoryCluster, wanted_pods
 
 INTERVAL: Final = 10.0
 RANKS: Final = ("", "Initializing", "Initialized", "Waiting", "Progressing", "WaitingPromotion", "Promoting", "Finalising", "Succeeded")
@@ -18,8 +25,7 @@ class Split:
     """What the route carries from a moment on."""
 
     at: float
-    primary: int
-    canary: int
+    routes: Routes
 
 
 @dataclass
@@ -27,6 +33,8 @@ class Guard:
     """Attached to a cluster once; `problems` is empty as long as all is well."""
 
     cluster: MemoryCluster
+    provider: str
+    target: Resource = DEPLOYMENT
     problems: list[str] = field(default_factory=list)
     splits: list[Split] = field(default_factory=list)
     primary_images: list[str] = field(default_factory=list)
@@ -35,9 +43,32 @@ class Guard:
     last_change: float = 0.0
     """When anything but an Event changed."""
     changes: int = 0
+    _canary: Manifest = field(default_factory=dict)
+    _routing: dict[Ref, Manifest] = field(default_factory=dict)
+    _reached: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with each status."""
 
     def __post_init__(self) -> None:
+        router = routers.load(self.provider)
+        settings = RouterSettings(self.provider)
+        self._router = router(Cluster(self.cluster.client).objects(), settings) if issubclass(router, ManifestRouter) else None
+        watched = [one.resource for one in router.resources(self.provider)]
+        self._routing_kinds = {(resource.group, resource.plural): resource for resource in watched}
         self.cluster.server.state.store.listeners.append(self._on_change)
+
+    async def until(self, condition: Callable[[Manifest], bool], seconds: float = 600) -> None:
+        """Wait until the status meets a condition."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not condition(self.status):
+                    self._reached.clear()
+                    await self._reached.wait()
+        except TimeoutError as error:
+            raise AssertionError(f"not reached within {seconds} s: {self.status}") from error
+
+    async def until_phase(self, phase: str) -> None:
+        """Wait until the Canary is in this phase."""
+        await self.until(lambda status: status.get("phase") == phase)
 
     @property
     def status(self) -> Manifest:
@@ -55,52 +86,62 @@ class Guard:
         return list(dict.fromkeys(run for status in self.statuses if (run := (status.get("rollout") or {}).get("run"))))
 
     @property
-    def weights(self) -> list[tuple[int, int]]:
-        return [(split.primary, split.canary) for split in self.splits]
+    def traffic(self) -> tuple[Routes, ...]:
+        """What the routes have carried, in turn."""
+        return tuple(split.routes for split in self.splits)
 
-    def _on_change(self, _: str, plural: str, change: Change) -> None:
+    def _on_change(self, group: str, plural: str, change: Change) -> None:
         if plural == "events" or change.key[0] != NAMESPACE:
             return
         self.changes, self.last_change = self.changes + 1, _time()
         before = change.previous.manifest if change.previous else None
         after = None if change.type == DELETED else change.record.manifest
-        match plural, change.key[1], after:
-            case "httproutes", _, dict():
-                self._on_route(after)
-            case "deployments", "web", dict():
+        name = change.key[1]
+        if after is None:
+            self._expect(plural not in {self.target.plural, "services", "canaries"}, f"{plural} {name} is not deleted")
+            return
+        match plural, name:
+            case self.target.plural, "web":
                 self._on_target(before, after)
-            case "deployments", "web-primary", dict():
+            case self.target.plural, "web-primary":
                 self._on_primary(before, after)
-            case "services", "web", dict():
+            case "services", "web":
                 self._expect(after["spec"]["selector"]["app"] == "web-primary", "the apex Service selects the primary")
                 self._expect(self._is_ready("web-primary"), "the apex Service selects the primary only when that is ready")
-            case "canaries", _, dict():
+            case "canaries", _:
                 self._on_canary(after)
-            case "deployments" | "httproutes" | "services" | "canaries", name, None:
-                self.problems.append(f"{plural} {name} was deleted")
+            case _ if resource := self._routing_kinds.get((group, plural)):
+                self._routing[Ref(resource, NAMESPACE, name)] = after
+                self._on_routes()
             case _:
                 pass
 
-    def _on_route(self, route: Manifest) -> None:
-        weights = {backend["name"]: backend["weight"] for backend in route["spec"]["rules"][-1]["backendRefs"]}
-        split = Split(_time(), weights.get("web-primary", 0), weights.get("web-canary", 0))
-        last = self.splits[-1] if self.splits else Split(0.0, 0, 0)
-        if (split.primary, split.canary) == (last.primary, last.canary):
+    def _on_routes(self) -> None:
+        if self._router is None:
             return
+        routes = asked(self._router.read(Canary.model_validate(self._canary), self._routing))
+        last = self.splits[-1] if self.splits else Split(0.0, Routes(0, 100))
+        if routes is None or (self.splits and routes == last.routes):
+            return
+        split = Split(_time(), routes)
         self.splits.append(split)
-        self._expect(split.primary + split.canary == 100, "weights sum to 100")
-        wanted = self.record.get("desired") or {"primary": 100, "canary": 0}
-        is_stored = (wanted["primary"], wanted.get("canary", 0)) == (split.primary, split.canary)
-        self._expect(is_stored, f"{split} was stored before it was routed, not {wanted}")
-        if split.canary > last.canary:
-            self._expect(self._is_ready("web"), f"the canary is ready when it gets {split.canary} %")
-            self._expect(last.canary == 0 or split.at - last.at >= INTERVAL, f"{last} was live for a whole interval")
-        if split.primary > last.primary:
-            self._expect(self._is_ready("web-primary"), f"the primary is ready when it gets {split.primary} %")
+        self._expect(routes == self._stored, f"{routes} was stored before it was routed, not {self._stored}")
+        if not self.splits[:-1]:
+            return
+        if routes.canary > last.routes.canary or routes.mirrored > last.routes.mirrored:
+            self._expect(self._is_ready("web"), f"the canary is ready when it gets {routes}")
+            self._expect(last.routes == ALL_PRIMARY or split.at - last.at >= INTERVAL, f"{last} was live for a whole interval")
+        if routes.primary > last.routes.primary:
+            self._expect(self._is_ready("web-primary"), f"the primary is ready when it gets {routes}")
+
+    @property
+    def _stored(self) -> Routes:
+        desired = self.record.get("desired") or {}
+        return Routes(desired.get("primary", 100), desired.get("canary", 0), bool(desired.get("mirrored")))
 
     def _on_target(self, before: Manifest | None, after: Manifest) -> None:
-        if before and before["spec"]["replicas"] > 0 == after["spec"]["replicas"]:
-            has_traffic = not self.splits or self.splits[-1].canary > 0
+        if before and wanted_pods(before) > 0 == wanted_pods(after):
+            has_traffic = self._router is not None and (not self.splits or self.splits[-1].routes not in (ALL_PRIMARY,))
             self._expect(not has_traffic, "the target loses its pods only when it has no traffic")
 
     def _on_primary(self, before: Manifest | None, after: Manifest) -> None:
@@ -109,37 +150,46 @@ class Guard:
         self.primary_images.append(image_of(after))
         if before:
             self._expect(bool(self.record.get("promoting")), "the promotion was stored before the primary was touched")
-        self._expect(image_of(after) == image_of(self._deployment("web")), "the primary is given what the target has")
+        self._expect(image_of(after) == image_of(self._workload("web")), "the primary is given what the target has")
 
     def _on_canary(self, canary: Manifest) -> None:
+        self._canary = canary
         status, before = canary.get("status") or {}, self.status
         if status == before:
             return
         self.statuses.append(status)
+        self._reached.set()
         record, old = status.get("rollout") or {}, before.get("rollout") or {}
         if record.get("run") == old.get("run"):
             phase, was = status["phase"], before.get("phase", "")
-            self._expect(phase == "Failed" or RANKS.index(phase) >= RANKS.index(was), f"{was} is not followed by {phase} in a run")
+            is_next = phase == "Failed" or RANKS.index(phase) >= RANKS.index(was) or (was, phase) == ("WaitingPromotion", "Progressing")
+            self._expect(is_next, f"{was} is not followed by {phase} in a run")
+            self._expect(self._keeps_cookie(before, status), "the cookie of the canary lasts for the run")
             self._expect(record.get("step", 0) - old.get("step", 0) in (0, 1), "steps are taken one by one")
         self._expect(status.get("failedChecks", 0) <= 2, "a check counts once")
 
+    @staticmethod
+    def _keeps_cookie(before: Manifest, after: Manifest) -> bool:
+        cookies = {before.get("sessionAffinityCookie") or "", after.get("sessionAffinityCookie") or ""} - {""}
+        return len(cookies) <= 1
+
     def _is_ready(self, name: str) -> bool:
-        manifest = self._deployment(name)
+        manifest = self._workload(name)
         status = manifest.get("status") or {}
         is_observed: bool = status.get("observedGeneration") == manifest["metadata"]["generation"]
-        return is_observed and status.get("availableReplicas", 0) > 0
+        return is_observed and (status.get("availableReplicas") or status.get("numberAvailable") or 0) > 0
 
-    def _deployment(self, name: str) -> Manifest:
-        return self.cluster.server.state.store.collection("apps", "deployments").records[NAMESPACE, name].manifest
+    def _workload(self, name: str) -> Manifest:
+        return self.cluster.server.state.store.collection(self.target.group, self.target.plural).records[NAMESPACE, name].manifest
 
     def _expect(self, holds: bool, claim: str) -> None:
         if not holds:
             self.problems.append(f"at {_time():.1f} s does not hold: {claim}")
 
 
-def image_of(deployment: Manifest) -> str:
+def image_of(workload: Manifest) -> str:
     """The image of the first container."""
-    containers: list[dict[str, Any]] = deployment["spec"]["template"]["spec"]["containers"]
+    containers: list[dict[str, Any]] = workload["spec"]["template"]["spec"]["containers"]
     return str(containers[0]["image"])
 
 

@@ -1,41 +1,44 @@
 """The rollouts that are interrupted, from their preparation to what must be true in the end."""
 
 import asyncio
-import random
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Container
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
-import looptime
-
-from flagger_py.controller.assembly import Controller
-from flagger_py.controller.clock import LoopClock
-from flagger_py.controller.flags import ControllerFlags
-from flagger_py.objects.resource import CANARY, CONFIG_MAP, DEPLOYMENT, EVENT, Manifest
+from flagger_py.objects.resource import ALERT_PROVIDER, CANARY, CONFIG_MAP, DAEMON_SET, EVENT, Manifest
+from flagger_py.rollout.traffic import ALL_PRIMARY
+from tests.crash import lives
 from tests.crash.guard import Guard, image_of
-from tests.memory.cluster import CONTROLLER, NAMESPACE, MemoryCluster, canary, deployment, memory_cluster
-from tests.memory.interruption import Interruption, Point, Wire
+from tests.crash.settings import ALERT_PROVIDER_MANIFEST, ALERTS, HOOKS, SETTINGS, WEIGHTED, Setting
+from tests.memory.cluster import NAMESPACE, MemoryCluster, daemon_set, deployment, memory_cluster, wanted_pods
+from tests.memory.interruption import Wire
 
-DOWNTIME: Final = 3.0
-"""Seconds until a killed controller runs again."""
 QUIET: Final = 30.0
 """Seconds after the end for whatever is still due; in the last half of them nothing may change any more."""
-STAGES: Final = ("confirm-rollout", "pre-rollout", "rollout", "confirm-traffic-increase", "confirm-promotion", "post-rollout")
 ONCE: Final = ("Initialization done", "New revision detected", "Advance", "Copying", "Promotion completed", "Canary failed")
 """What happens once in a scenario: the Event of a replayed pass is no second one."""
 
 
+@dataclass(frozen=True)
 class Scenario(ABC):
     """One rollout. `prepare` runs with an undisturbed controller, `act` begins what is interrupted."""
 
-    goal: str
-    hooks: tuple[str, ...] = ()
-    """The stages whose hooks must have been called."""
+    setting: Setting
+    goal: ClassVar[str]
+
+    @property
+    def hooks(self) -> frozenset[str]:
+        """The stages whose hooks must have been called."""
+        return frozenset()
+
+    @property
+    def alerts(self) -> int:
+        """How many different things people must have been told at least."""
+        return 1
 
     @abstractmethod
-    async def prepare(self, cluster: MemoryCluster) -> None:
+    async def prepare(self, cluster: MemoryCluster, guard: Guard) -> None:
         """What stands there before."""
 
     @abstractmethod
@@ -52,91 +55,96 @@ class Initialisation(Scenario):
 
     goal = "Initialized"
 
-    async def prepare(self, cluster: MemoryCluster) -> None:
+    async def prepare(self, cluster: MemoryCluster, guard: Guard) -> None:
         """Nothing: the controller starts with what is interrupted."""
 
     async def act(self, cluster: MemoryCluster) -> None:
-        await create_app(cluster)
+        await create_app(cluster, self.setting)
 
     async def check(self, cluster: MemoryCluster, guard: Guard) -> None:
         assert guard.primary_images == ["web:1"]
-        assert guard.weights == [(100, 0)]
-        assert await image_and_pods(cluster, "web-primary") == ("web:1", 2)
-        assert await image_and_pods(cluster, "web") == ("web:1", 0)
+        assert guard.traffic in ((), (ALL_PRIMARY,))
+        assert await image_and_pods(cluster, self.setting, "web-primary") == ("web:1", 2)
+        assert await image_and_pods(cluster, self.setting, "web") == ("web:1", 0)
 
 
 class GoodRollout(Scenario):
     """A version that passes all checks is promoted."""
 
     goal = "Succeeded"
-    hooks: tuple[str, ...] = STAGES
 
-    async def prepare(self, cluster: MemoryCluster) -> None:
-        await create_app(cluster)
-        await cluster.until_phase("Initialized")
+    @property
+    def hooks(self) -> frozenset[str]:
+        return self.setting.promoted
+
+    @property
+    def alerts(self) -> int:
+        return 3
+
+    async def prepare(self, cluster: MemoryCluster, guard: Guard) -> None:
+        await create_app(cluster, self.setting)
+        await guard.until_phase("Initialized")
 
     async def act(self, cluster: MemoryCluster) -> None:
-        await release(cluster, "web:2")
+        await release(cluster, self.setting, "web:2")
 
     async def check(self, cluster: MemoryCluster, guard: Guard) -> None:
         assert guard.primary_images == ["web:1", "web:2"], "one promotion write"
-        assert guard.weights == [(100, 0), (80, 20), (60, 40), (100, 0)]
+        assert guard.traffic == self.setting.good
         assert len(guard.runs) == 1
-        assert await image_and_pods(cluster, "web-primary") == ("web:2", 2)
-        assert await image_and_pods(cluster, "web") == ("web:2", 0)
+        assert await image_and_pods(cluster, self.setting, "web-primary") == ("web:2", 2)
+        assert await image_and_pods(cluster, self.setting, "web") == ("web:2", 0)
 
 
 class BadRollout(GoodRollout):
-    """A version that fails its checks is rolled back."""
+    """A version that fails is rolled back."""
 
     goal = "Failed"
-    hooks = ("confirm-rollout", "pre-rollout", "rollout", "post-rollout")
+
+    @property
+    def hooks(self) -> frozenset[str]:
+        return self.setting.rolled_back
 
     async def act(self, cluster: MemoryCluster) -> None:
-        cluster.web.success_rate = 50
-        await release(cluster, "web:2")
+        if self.setting.is_judged:
+            cluster.web.success_rate = 50
+        else:
+            cluster.broken_images.add("web:2")
+        await release(cluster, self.setting, "web:2")
 
     async def check(self, cluster: MemoryCluster, guard: Guard) -> None:
         assert guard.primary_images == ["web:1"]
-        assert guard.weights == [(100, 0), (80, 20), (100, 0)]
+        assert guard.traffic == self.setting.bad
         assert len(guard.runs) == 1
-        assert await image_and_pods(cluster, "web-primary") == ("web:1", 2)
-        assert await image_and_pods(cluster, "web") == ("web:2", 0)
+        assert await image_and_pods(cluster, self.setting, "web-primary") == ("web:1", 2)
+        assert await image_and_pods(cluster, self.setting, "web") == ("web:2", 0)
 
 
-SCENARIOS: Final[dict[str, Scenario]] = {
-    "initialisation": Initialisation(),
-    "a good rollout": GoodRollout(),
-    "a bad rollout": BadRollout(),
+ROLLOUTS: Final[dict[str, Scenario]] = {
+    f"{ending}, {name}": scenario(setting)
+    for name, setting in SETTINGS.items()
+    for ending, scenario in (("a good rollout", GoodRollout), ("a bad rollout", BadRollout))
 }
+SCENARIOS: Final[dict[str, Scenario]] = {"initialisation": Initialisation(WEIGHTED), **ROLLOUTS}
 
 
-def play(
-    scenario: Scenario, interruption: Interruption | None = None, at: Container[int] = (), *, controllers: int = 1
-) -> tuple[Point, ...]:
-    """One scenario, interrupted at these calls, on a loop of its own; gives the calls that were made. Raises what is wrong.
+def play(scenario: Scenario, wire: Wire, *, controllers: int = 1) -> None:
+    """One scenario on a loop of its own. Raises what is wrong.
 
-    With more than one of the `controllers`, all of them work at the same time, and the first is the one that is interrupted.
+    With more than one of the `controllers`, all of them work at the same time, and the one on the `wire` is the first.
     """
-    random.seed(0)
-    loop = looptime.new_event_loop()
-    try:
-        points: tuple[Point, ...] = loop.run_until_complete(_play(scenario, Wire(interruption, at), controllers))
-        return points
-    finally:
-        loop.close()
+    lives.run_alone(_play(scenario, [wire, *(Wire() for _ in range(controllers - 1))]))
 
 
-async def _play(scenario: Scenario, wire: Wire, controllers: int) -> tuple[Point, ...]:
-    async with memory_cluster() as cluster, _controllers(cluster, [wire, *(Wire() for _ in range(controllers - 1))]):
-        guard = Guard(cluster)
-        await scenario.prepare(cluster)
-        wire.begin()
+async def _play(scenario: Scenario, wires: list[Wire]) -> None:
+    async with memory_cluster() as cluster, lives.controllers(cluster, wires):
+        guard = Guard(cluster, scenario.setting.provider, scenario.setting.target)
+        await scenario.prepare(cluster, guard)
+        wires[0].begin()
         await scenario.act(cluster)
-        await cluster.until_phase(scenario.goal)
+        await guard.until_phase(scenario.goal)
         await asyncio.sleep(QUIET)
         await _check_end(cluster, guard, scenario)
-    return tuple(wire.points)
 
 
 async def _check_end(cluster: MemoryCluster, guard: Guard, scenario: Scenario) -> None:
@@ -145,66 +153,42 @@ async def _check_end(cluster: MemoryCluster, guard: Guard, scenario: Scenario) -
     assert asyncio.get_running_loop().time() - guard.last_change > QUIET / 2, f"it never comes to rest: {guard.status}"
     assert not guard.record.get("outbox"), "all that was due is delivered"
     assert [condition["type"] for condition in guard.status["conditions"]] == ["Promoted"], "no fault is left over"
-    called = stages_called(cluster)
-    assert set(scenario.hooks) <= set(called), f"hooks are called at least once, not {dict(called)}"
+    called = calls(cluster, HOOKS)
+    assert scenario.hooks <= set(called), f"hooks are called at least once, not {dict(called)}"
+    told = {request.body for request in cluster.web.requests if request.url.startswith(ALERTS)}
+    assert len(told) >= scenario.alerts, f"alerts are sent at least once, not {told}"
     repeated = [event["message"] for event in await cluster.client.find(EVENT, NAMESPACE) if event.get("count", 1) > 1]
     assert not [message for message in repeated if message.startswith(ONCE)]
     await scenario.check(cluster, guard)
 
 
-@asynccontextmanager
-async def _controllers(cluster: MemoryCluster, wires: list[Wire]) -> AsyncIterator[None]:
-    """On each wire one controller process after the other: the next one starts some time after the last was killed, and knows nothing."""
-    async with asyncio.TaskGroup() as group:
-        lives = [group.create_task(_live_and_die(cluster, wire), name="lives") for wire in wires]
-        try:
-            yield
-        finally:
-            for life in lives:
-                life.cancel()
-
-
-async def _live_and_die(cluster: MemoryCluster, wire: Wire) -> None:
-    while True:
-        wire.killed.clear()
-        process = wire.process(cluster.server.transport(CONTROLLER), cluster.web)
-        flags = ControllerFlags(enable_leader_election=False)
-        controller = Controller(flags, process, process, LoopClock(cluster.start), "replica-1")
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(controller.run(), name="controller")
-            await wire.killed.wait()
-            running.cancel()
-        await asyncio.sleep(DOWNTIME)
-
-
-async def create_app(cluster: MemoryCluster) -> None:
-    """A Deployment with a ConfigMap, and its Canary with a hook of every stage."""
+async def create_app(cluster: MemoryCluster, setting: Setting) -> None:
+    """A workload with a ConfigMap, and its Canary."""
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": NAMESPACE}, "data": {"colour": "blue"}}
     await cluster.client.create(CONFIG_MAP, config)
-    await cluster.client.create(DEPLOYMENT, app("web:1"))
-    webhooks: list[Any] = [{"name": stage, "type": stage, "url": f"http://hooks.test/{stage}"} for stage in STAGES]
-    await cluster.client.create(CANARY, canary(webhooks=webhooks))
+    await cluster.client.create(ALERT_PROVIDER, ALERT_PROVIDER_MANIFEST)
+    await cluster.client.create(setting.target, app(setting, "web:1"))
+    await cluster.client.create(CANARY, setting.canary())
 
 
-async def release(cluster: MemoryCluster, image: str) -> None:
+async def release(cluster: MemoryCluster, setting: Setting, image: str) -> None:
     """Set another image on the target."""
-    await cluster.patch(DEPLOYMENT, "web", {"spec": {"template": app(image)["spec"]["template"]}})
+    await cluster.patch(setting.target, "web", {"spec": {"template": app(setting, image)["spec"]["template"]}})
 
 
-def app(image: str) -> Manifest:
-    """A Deployment whose pods read a ConfigMap."""
-    manifest = deployment(image)
+def app(setting: Setting, image: str) -> Manifest:
+    """A workload whose pods read a ConfigMap."""
+    manifest = daemon_set(image) if setting.target == DAEMON_SET else deployment(image)
     manifest["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": "settings"}}]
     return manifest
 
 
-def stages_called(cluster: MemoryCluster) -> Counter[str]:
-    """How often a hook of each stage was called."""
-    urls = [request.url for request in cluster.web.requests if request.url.startswith("http://hooks.test/")]
-    return Counter(url.removeprefix("http://hooks.test/") for url in urls)
+def calls(cluster: MemoryCluster, prefix: str) -> Counter[str]:
+    """How often each URL with this prefix was called."""
+    return Counter(request.url.removeprefix(prefix) for request in cluster.web.requests if request.url.startswith(prefix))
 
 
-async def image_and_pods(cluster: MemoryCluster, name: str) -> tuple[str, int]:
-    """The image of a Deployment, and how many pods it wants."""
-    manifest: Manifest = await cluster.get(DEPLOYMENT, name)
-    return image_of(manifest), manifest["spec"]["replicas"]
+async def image_and_pods(cluster: MemoryCluster, setting: Setting, name: str) -> tuple[str, int]:
+    """The image of a workload, and how many pods it wants."""
+    manifest: Manifest = await cluster.get(setting.target, name)
+    return image_of(manifest), wanted_pods(manifest)

@@ -13,6 +13,7 @@ from typing import TypeVar
 import orjson
 
 from flagger_py.http.client import HttpClient, HttpRequest, HttpResponse
+from flagger_py.http.client import Unreachable as NoAnswer
 from flagger_py.kube.transport import Request, Response, Stream, Transport
 from flagger_py.objects.errors import Unreachable
 
@@ -46,10 +47,8 @@ class Point:
     is_api: bool
 
     def can_be(self, interruption: Interruption) -> bool:
-        """Hooks and queries are only cut off by a kill: their failures are answers. Only a patch of what was read can conflict."""
-        if interruption is Interruption.CONFLICT:
-            return self.is_api and self.call.startswith("PATCH")
-        return self.is_api or interruption in KILLS
+        """Only a patch of what was read can conflict."""
+        return interruption is not Interruption.CONFLICT or (self.is_api and self.call.startswith("PATCH"))
 
 
 @dataclass
@@ -112,9 +111,11 @@ class Process:
                 await self._die()
             case Interruption.LOST_REPLY:
                 await carry_out()
-                raise Unreachable(f"{point.call}: the connection was lost")
+                raise (Unreachable if point.is_api else NoAnswer)(f"{point.call}: the connection was lost")
             case refusal:
-                return _refusal(refusal)  # type: ignore[return-value]  # only API calls are refused
+                if not point.is_api:
+                    await carry_out()  # a hook that answers 500 has been called
+                return _refusal(refusal, point)  # type: ignore[return-value]  # of the kind that the call gets
         raise AssertionError("unreachable: a dead process does not go on")
 
     async def _die(self) -> None:
@@ -123,8 +124,10 @@ class Process:
         await asyncio.Event().wait()
 
 
-def _refusal(interruption: Interruption) -> Response:
+def _refusal(interruption: Interruption, point: Point) -> Response | HttpResponse:
     code, reason, message = _REFUSALS[interruption]
+    if not point.is_api:
+        return HttpResponse(code, reason, {"retry-after": "1"} if code == 429 else {}, message.encode())
     body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message}
     headers = {"content-type": "application/json", **({"retry-after": "1"} if code == 429 else {})}
     return Response(code, orjson.dumps(body), headers)
