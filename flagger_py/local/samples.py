@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from flagger_py.local.envoy.translation import GATEWAY, HTTP_PROXY, ISTIO_GATEWAY
 from flagger_py.local.resources import NAMESPACE
-from flagger_py.objects.resource import CANARY, DEPLOYMENT, METRIC_TEMPLATE, Manifest, Resource
+from flagger_py.objects.resource import CANARY, DAEMON_SET, DEPLOYMENT, METRIC_TEMPLATE, Manifest, Resource
 
 APP: Final = "web"
 HOST: Final = "web.example.com"
@@ -39,6 +39,8 @@ class Sample:
     max_weight: int = 50
     threshold: int = 2
     replicas: int = 2
+    target: Resource = DEPLOYMENT
+    """The kind of the target: a Deployment or a DaemonSet."""
     analysis: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of `spec.analysis`."""
 
@@ -50,7 +52,18 @@ class Sample:
 def objects(sample: Sample, version: str = "1") -> list[Applied]:
     """Namespace, app, gateway, metric templates and Canary, in the order in which they can be created."""
     namespace: Applied = (NAMESPACE, {"metadata": {"name": sample.namespace}})
-    return [namespace, *_gateway(sample), (DEPLOYMENT, deployment(sample, version)), *_metric_templates(sample), (CANARY, canary(sample))]
+    return [namespace, *_gateway(sample), workload(sample, version), *_metric_templates(sample), (CANARY, canary(sample))]
+
+
+def workload(sample: Sample, version: str) -> Applied:
+    """The target, of the sample's kind."""
+    manifest = deployment(sample, version)
+    if sample.target == DEPLOYMENT:
+        return DEPLOYMENT, manifest
+    # A new pod comes beside the old one: on a single node an update would leave users without any else.
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    kept = {key: manifest["spec"][key] for key in ("selector", "template")}
+    return DAEMON_SET, {**manifest, "spec": {**kept, "updateStrategy": strategy}}
 
 
 def deployment(sample: Sample, version: str) -> Manifest:
@@ -85,7 +98,7 @@ def pod_spec(version: str, environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def new_version(version: str, environment: Mapping[str, str] | None = None) -> Manifest:
-    """A merge patch of the Deployment that releases a version; `environment` makes it fail (see `demo_app`)."""
+    """A merge patch of the target that releases a version; `environment` makes it fail (see `demo_app`)."""
     return {"spec": {"template": {"spec": pod_spec(version, environment or {})}}}
 
 
@@ -95,7 +108,7 @@ def canary(sample: Sample) -> Manifest:
         "metadata": {"name": APP, "namespace": sample.namespace},
         "spec": {
             "provider": sample.provider,
-            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": APP},
+            "targetRef": {"apiVersion": sample.target.api_version, "kind": sample.target.kind, "name": APP},
             "progressDeadlineSeconds": 60,
             "service": {"port": 80, "targetPort": "http", "portName": "http", **_route(sample)},
             "analysis": {

@@ -19,7 +19,7 @@ from flagger_py.local.samples import APP, Applied, Sample, new_version, objects
 from flagger_py.local.traffic import UNKNOWN, LoadGenerator, TrafficSettings
 from flagger_py.objects.errors import NotFound
 from flagger_py.objects.patch import MergePatch
-from flagger_py.objects.resource import CANARY, DEPLOYMENT, EVENT, Manifest, Ref, Resource
+from flagger_py.objects.resource import CANARY, EVENT, Manifest, Ref, Resource
 from tests.local.weights import WeightLog
 
 LIMIT = 60.0
@@ -27,6 +27,7 @@ LIMIT = 60.0
 POLL = 0.05
 PATIENT = 20
 """A threshold of failed checks that a good version does not reach, even where a busy machine counts its requests late."""
+ZERO = {"flagger.app/scale-to-zero": "true"}
 STEPS = {"step_weight": 25, "max_weight": 50, "threshold": PATIENT}
 SERVED_IN_A_ROW = 20
 """Requests, each on a connection of its own, that Envoy gives to any of its threads."""
@@ -157,7 +158,7 @@ class App:
 
     async def release(self, version: str, **environment: str) -> None:
         """Set another version on the target; the environment makes it fail (see `demo_app`)."""
-        await self.patch(DEPLOYMENT, APP, new_version(version, environment))
+        await self.patch(self.sample.target, APP, new_version(version, environment))
 
     async def get(self, resource: Resource, name: str) -> Manifest:
         return await self.site.cluster.client.get(Ref(resource, self.sample.namespace, name))
@@ -179,10 +180,15 @@ class App:
         own.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
         return [f"{event['type']} {event['message']}" for event in own]
 
+    async def is_at_zero(self) -> bool:
+        """Whether the target is to run no pod."""
+        spec = (await self.get(self.sample.target, APP))["spec"]
+        return bool(spec["replicas"] == 0 if "replicas" in spec else spec["template"]["spec"].get("nodeSelector") == ZERO)
+
     async def primary_version(self) -> str:
         """The image tag that the primary is given; none where it does not exist."""
         try:
-            primary = await self.get(DEPLOYMENT, f"{APP}-primary")
+            primary = await self.get(self.sample.target, f"{APP}-primary")
         except NotFound:
             return ""
         return str(primary["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]

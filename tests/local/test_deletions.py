@@ -10,7 +10,7 @@ from flagger_py.local.envoy.translation import HTTP_PROXY, HTTP_ROUTE, VIRTUAL_S
 from flagger_py.local.resources import NAMESPACE
 from flagger_py.local.samples import APP
 from flagger_py.objects.errors import NotFound
-from flagger_py.objects.resource import CANARY, DEPLOYMENT, SERVICE, Manifest, Ref, Resource
+from flagger_py.objects.resource import CANARY, DAEMON_SET, DEPLOYMENT, SERVICE, Manifest, Ref, Resource
 from tests.local.site import LIMIT, POLL, App, Site, site
 from tests.local.stage import on_stage
 
@@ -51,28 +51,39 @@ async def until_gone(app: App, resource: Resource, name: str = APP) -> None:
             await asyncio.sleep(POLL)
 
 
-@pytest.mark.parametrize("phase", ["Initialized", "Progressing", "mended"])
-@pytest.mark.parametrize("provider", ["gatewayapi:v1", "istio", "contour"])
+@pytest.mark.parametrize(
+    ("provider", "target", "phase"),
+    [
+        *(
+            (provider, DEPLOYMENT, phase)
+            for provider in ("gatewayapi:v1", "istio", "contour")
+            for phase in ("Initialized", "Progressing", "mended")
+        ),
+        ("gatewayapi:v1", DAEMON_SET, "Initialized"),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Resource) else value,
+)
 @on_stage(site)
-async def test_a_canary_is_deleted_and_no_request_fails(site: Site, provider: str, phase: str) -> None:
-    """engine:FIN-02, FIN-05, ISS-10, routers:K8S-17, IST-24, GW-29, UPS-15, operations:E2E-17, E2E-18"""
-    namespace = f"{provider.partition(':')[0]}-{phase.lower()}"
+async def test_a_canary_is_deleted_and_no_request_fails(site: Site, provider: str, target: Resource, phase: str) -> None:
+    """engine:FIN-02, FIN-05, ISS-10, routers:K8S-17, IST-24, GW-29, UPS-15, operations:E2E-17, E2E-18, E2E-28"""
+    namespace = f"{provider.partition(':')[0]}-{target.plural}-{phase.lower()}"
     resource, route = route_of_user(provider, namespace)
     await deploy_before(site, namespace, resource, route)
     before = (await site.cluster.client.get(Ref(resource, namespace, APP)))["spec"]
-    async with site.app(namespace, provider, rate=RATE, replicas=2, spec={"revertOnDeletion": True}) as app:
+    async with site.app(namespace, provider, rate=RATE, replicas=2, target=target, spec={"revertOnDeletion": True}) as app:
         await lead_to(app, phase)
         await site.cluster.client.delete(Ref(CANARY, namespace, APP))
         await app.until_phase("Terminating")
         await until_gone(app, CANARY)
-        await until_gone(app, DEPLOYMENT, f"{APP}-primary")
+        await until_gone(app, target, f"{APP}-primary")
         served = app.load.tally.requests
         await asyncio.sleep(AFTERWARDS)
         assert app.load.tally.requests > served
         app.assert_only_failures_of("2" if phase == "mended" else "")
         assert (await app.get(resource, APP))["spec"] == before
         assert (await app.get(SERVICE, APP))["spec"]["selector"] == {"app": APP}
-        assert (await app.get(DEPLOYMENT, APP))["spec"]["replicas"] == 2
+        restored = (await app.get(target, APP))["spec"]
+        assert (restored.get("replicas", 2), restored["template"]["spec"].get("nodeSelector")) == (2, None)
         await site.assert_no_gateway_failure()
 
 

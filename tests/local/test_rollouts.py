@@ -5,7 +5,7 @@ For each provider version 2 is promoted and version 3, half of whose answers are
 
 import pytest
 
-from flagger_py.objects.resource import DEPLOYMENT
+from flagger_py.objects.resource import DAEMON_SET, DEPLOYMENT, Resource
 from tests.local.site import Site, site
 from tests.local.stage import on_stage
 from tests.local.weights import is_plausible
@@ -14,12 +14,23 @@ STEPS = [10, 30, 50]
 RATE = 50.0
 
 
-@pytest.mark.parametrize("provider", ["gatewayapi:v1", "gatewayapi:v1beta1", "istio", "contour"])
+@pytest.mark.parametrize(
+    ("provider", "target"),
+    [
+        *((provider, DEPLOYMENT) for provider in ("gatewayapi:v1", "gatewayapi:v1beta1", "istio", "contour")),
+        ("gatewayapi:v1", DAEMON_SET),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Resource) else value,
+)
 @on_stage(site)
-async def test_a_good_version_is_promoted_and_a_bad_one_is_rolled_back(site: Site, provider: str) -> None:
-    """engine:WGT-01, routers:GW-12, IST-17, CON-01: at each step the answers fit the weight; no request fails but the bad version's."""
+async def test_a_good_version_is_promoted_and_a_bad_one_is_rolled_back(site: Site, provider: str, target: Resource) -> None:
+    """engine:WGT-01, routers:GW-12, IST-17, CON-01: at each step the answers fit the weight; no request fails but the bad version's.
+
+    workloads:DS-01: a DaemonSet is rolled out likewise.
+    """
     analysis = {"stepWeights": STEPS, "stepWeight": None, "maxWeight": None}
-    async with site.app(provider.replace(":", "-"), provider, rate=RATE, interval="3s", replicas=2, analysis=analysis) as app:
+    namespace = f"{provider.replace(':', '-')}-{target.plural}"
+    async with site.app(namespace, provider, rate=RATE, interval="3s", replicas=2, target=target, analysis=analysis) as app:
         await app.release("2")
         await app.until_phase("Progressing")
         await app.until_phase("Succeeded", "Failed")
@@ -33,7 +44,7 @@ async def test_a_good_version_is_promoted_and_a_bad_one_is_rolled_back(site: Sit
         await app.until_phase("Progressing")
         assert await app.until_phase("Succeeded", "Failed") == "Failed"
         assert await app.primary_version() == "2"
-        assert (await app.get(DEPLOYMENT, "web"))["spec"]["replicas"] == 0
+        assert await app.is_at_zero()
         assert app.weights.latest == 0
         app.assert_only_failures_of("3")
         await site.assert_no_gateway_failure()

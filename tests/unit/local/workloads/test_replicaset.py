@@ -90,6 +90,36 @@ def test_an_outdated_pod_goes_within_max_unavailable() -> None:
     assert plan_daemon_set(daemon_set(updateStrategy={"type": "OnDelete"}), [old], [node()], NOW).delete == ()
 
 
+SURGE = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+OLD = {REVISION_HASH_LABEL: "old"}
+
+
+@pytest.mark.parametrize(
+    ("pods", "create", "delete"),
+    [
+        pytest.param([pod("a", labels=OLD), pod("b", labels=OLD, node="m")], ["m"], (), id="one more pod than nodes"),
+        pytest.param(
+            [pod("a", labels=OLD), pod("b", labels=OLD, node="m"), pod("c", node="m", ready=False)], [], (), id="the new one is not ready"
+        ),
+        pytest.param([pod("a", labels=OLD), pod("b", labels=OLD, node="m"), pod("c", node="m")], ["n"], ("b",), id="the new one is ready"),
+        pytest.param([pod("a", labels=OLD), pod("c", node="m")], ["n"], (), id="the next node"),
+        pytest.param(
+            [pod("a", labels=OLD, ready=False), pod("b", labels=OLD, node="m", ready=False)], ["m", "n"], (), id="those that serve nobody"
+        ),
+    ],
+)
+def test_a_surging_daemon_set_has_each_new_pod_beside_its_old_one(pods: list[Manifest], create: list[str], delete: tuple[str, ...]) -> None:
+    plan = plan_daemon_set(daemon_set(updateStrategy=SURGE), pods, [node("m"), node("n")], NOW)
+    assert ([entry["spec"]["nodeName"] for entry in plan.create], plan.delete) == (create, delete)
+
+
+def test_of_two_pods_on_a_node_the_old_one_counts() -> None:
+    pods = [pod("a", labels=OLD), pod("b", ready=False)]
+    status = plan_daemon_set(daemon_set(updateStrategy=SURGE), pods, [node()], NOW).status
+    fields = ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled", "numberReady", "numberAvailable")
+    assert [status[field] for field in fields] == [1, 1, 0, 1, 1]
+
+
 def test_a_node_keeps_its_place_until_its_old_pod_is_gone() -> None:
     ending = pod("a", deletionTimestamp="2026-01-01T12:00:00Z")
     assert plan_daemon_set(daemon_set(), [ending], [node()], NOW).create == ()
