@@ -28,10 +28,11 @@ from flagger_py.objects.plugins import PluginError
 from flagger_py.objects.resource import CANARY, Manifest, Ref
 from flagger_py.rollout.decide import decide
 from flagger_py.rollout.decision import Decision
-from flagger_py.rollout.effects import Effect, comes_before_status, is_relied_on, relies_on_earlier
+from flagger_py.rollout.effects import Effect, SetTraffic, comes_before_status, is_relied_on, relies_on_earlier
 from flagger_py.rollout.notices import Notice
 from flagger_py.rollout.plan import plan_of
 from flagger_py.rollout.readiness import Ready
+from flagger_py.rollout.traffic import asked
 from flagger_py.rollout.world import Fault, World
 from flagger_py.workloads.base import TargetMoved, WorkloadError
 
@@ -73,6 +74,7 @@ class Memory:
     remains: Remains | None = None
     """Once the Canary is being deleted."""
     canary_ready_since: datetime | None = None
+    routes_changed_at: datetime | None = None
     failures: tuple[Fault, ...] = ()
     told: Told = field(default_factory=Told)
     listed: list[str] | None = None
@@ -114,6 +116,8 @@ class PassRunner:
             canary = await self._store(manifest, canary, decision, memory)
             self.reporter.report(world.canary.status, canary, world, memory.told.news(decision.notices))
             failures = await self._bring_about(decision, canary, memory)
+            if _changes_weights(decision, world):
+                memory.routes_changed_at = self.clock.now()
         except EffectFailed as error:
             log.warning("status_held_back", reason=str(error))
             return PassResult(retry=True)
@@ -158,13 +162,16 @@ class PassRunner:
             return World(canary=canary, plan=plan, faults=faults)
         questions, may_start = memory.questions, self._may_start(ref)
         situation = Situation(plan, questions.answers, questions.asking, memory.failures, may_start=may_start, frozen=self.frozen)
-        return self._noticing_readiness(await observe(canary, ports, situation), memory)
+        return self._with_what_was_noticed(await observe(canary, ports, situation), memory)
 
-    def _noticing_readiness(self, world: World, memory: Memory) -> World:
-        """With the moment since which the target has pods and all of them are ready. By our clock, so that no other's can be wrong."""
+    def _with_what_was_noticed(self, world: World, memory: Memory) -> World:
+        """With the moments since which the target has pods, all of them ready, and the routes have their weights.
+
+        By our clock, so that no other's can be wrong.
+        """
         is_ready = world.target is not None and world.target.replicas > 0 and isinstance(world.target.readiness, Ready)
         memory.canary_ready_since = (memory.canary_ready_since or self.clock.now()) if is_ready else None
-        return replace(world, canary_ready_since=memory.canary_ready_since)
+        return replace(world, canary_ready_since=memory.canary_ready_since, routes_changed_at=memory.routes_changed_at)
 
     async def _world_of_deleted(self, world: World, memory: Memory) -> World:
         """With everything that can still be looked at. Of one that never had the target, nothing is its own."""
@@ -234,6 +241,11 @@ class PassRunner:
         if noted.writes != memory.listed:
             memory.listed = noted.writes
             log.info("would_write", phase=decision.status.phase.value, writes=noted.writes, reason=decision.reason)
+
+
+def _changes_weights(decision: Decision, world: World) -> bool:
+    before = asked(world.routes)
+    return any(isinstance(effect, SetTraffic) and effect.traffic.routes != before for effect in decision.effects)
 
 
 def _unrecorded(_: Ref) -> None:

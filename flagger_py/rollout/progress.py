@@ -20,7 +20,7 @@ from flagger_py.rollout.outcomes import Result, end, unwind
 from flagger_py.rollout.promotion import enter_promoting, is_carried
 from flagger_py.rollout.questions import Answer, QuestionKind
 from flagger_py.rollout.readiness import Dead, NotReady
-from flagger_py.rollout.routing import route, routes_drift, want
+from flagger_py.rollout.routing import mend_step_clock, route, routes_drift, want
 from flagger_py.rollout.runs import restart
 from flagger_py.rollout.traffic import ALL_PRIMARY, Pending, Routes
 from flagger_py.rollout.turn import Turn
@@ -121,6 +121,7 @@ def _is_live(turn: Turn) -> bool:
     if live == turn.desired:
         if turn.record.step_started_at is None:
             turn.update(step_started_at=turn.now)
+        mend_step_clock(turn)
         return True
     turn.retry = True
     if drift := routes_drift(turn):

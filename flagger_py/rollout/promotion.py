@@ -10,7 +10,7 @@ from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.outcomes import Result, post_rollout
 from flagger_py.rollout.readiness import Dead, NotReady, Ready
 from flagger_py.rollout.revisions import publish_hashes
-from flagger_py.rollout.routing import route, want
+from flagger_py.rollout.routing import mend_step_clock, route, want
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, Routes
 from flagger_py.rollout.turn import Turn
 from flagger_py.rollout.upkeep import keep_services, run_canary
@@ -83,6 +83,7 @@ def _next_stage(turn: Turn) -> None:
 
 def _is_stage_due(turn: Turn) -> bool:
     """The first stage goes at once, the next ones an interval apart, each after the one before it is live."""
+    mend_step_clock(turn)
     is_over = turn.interval_is_over()
     return turn.record.step_started_at is None or (turn.world.routes == turn.desired and is_over)
 

@@ -1,5 +1,8 @@
 """The traffic that is wanted, with its session cookies, and how the routes are brought to it."""
 
+from datetime import timedelta
+from typing import Final
+
 from flagger_py.api.rollout_record import DesiredRoutes
 from flagger_py.rollout.deadlines import is_canary_ready, is_primary_ready, note_unready
 from flagger_py.rollout.effects import NudgeRoutes, SetTraffic
@@ -7,6 +10,9 @@ from flagger_py.rollout.identity import cookie_value
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.traffic import Affinity, Pending, Routes, Traffic, asked
 from flagger_py.rollout.turn import RUN_PHASES, Turn
+
+SLOW: Final = timedelta(milliseconds=500)
+"""How much later than it was stored a weight may be routed without a status write for it."""
 
 
 def want(turn: Turn, routes: Routes) -> None:
@@ -33,6 +39,13 @@ def _pin_sessions(turn: Turn, routes: Routes) -> None:
         value = f"{turn.plan.primary_cookie}={cookie_value(uid, run, routes.canary, 'primary')}" if routes.canary else ""
         cookies["primary_session_affinity_cookie"] = value
     turn.set_status(**cookies)
+
+
+def mend_step_clock(turn: Turn) -> None:
+    """Where the API server was slow, a weight has been live only since it was routed, not since it was stored."""
+    started, changed = turn.record.step_started_at, turn.world.routes_changed_at
+    if started and changed and changed - started > SLOW:
+        turn.update(step_started_at=changed)
 
 
 def affinity(turn: Turn) -> Affinity:

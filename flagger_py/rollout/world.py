@@ -65,6 +65,8 @@ class World:
     configs: ConfigsView = ConfigsView()
     services: ServicesView = NOTHING_YET
     routes: Routes | Pending = NOT_LOOKED_AT
+    routes_changed_at: datetime | None = None
+    """When this process has changed the weights last; `None`: not since it was started."""
     first_contact: FirstContact | None = None
     restoration: RestorationView | None = None
     """Only of a Canary that is being deleted; `None` there: none of the objects is its own."""

@@ -88,6 +88,7 @@ class Simulation:
     target: TargetView | None = field(default_factory=lambda: TargetView("t-1", 1, "v1:one", 2, 2, Ready()))
     primary: PrimaryView | None = None
     canary_ready_since: datetime | None = None
+    routes_changed_at: datetime | None = None
     checksums: Mapping[str, str] | None = field(default_factory=dict)
     services: ServicesView = NOTHING_YET
     routes: Routes | Pending = NOT_LOOKED_AT
@@ -121,6 +122,7 @@ class Simulation:
             target=self.target,
             primary=self.primary,
             canary_ready_since=self.canary_ready_since,
+            routes_changed_at=self.routes_changed_at,
             configs=ConfigsView(self.checksums),
             services=self.services,
             routes=self.routes,

@@ -120,6 +120,29 @@ def test_no_check_is_made_before_the_gateway_has_taken_the_weight_for_an_interva
     assert checks(simulation) == 1
 
 
+def test_no_check_is_made_before_a_weight_that_was_routed_late_has_been_live_for_an_interval() -> None:
+    """design §3: the API server answered slowly between the status and the route. Found by the crash suite."""
+    simulation = started()
+    simulation.routes_changed_at = simulation.now + SECOND
+    simulation.advance(10)
+    assert (simulation.weight, checks(simulation)) == (20, 0)
+    simulation.advance(1)
+    assert checks(simulation) == 1
+
+
+def test_a_staged_promotion_keeps_each_stage_for_an_interval_although_it_was_routed_late() -> None:
+    """design §3, engine:WGT-10."""
+    simulation = started(step_weight_promotion=30)
+    simulation.advance()
+    simulation.advance()
+    assert (simulation.phase(), simulation.weight) == (Phase.PROMOTING, 10)
+    simulation.routes_changed_at = simulation.now + SECOND
+    simulation.advance(10)
+    assert simulation.weight == 10
+    simulation.advance(1)
+    assert simulation.weight == 0
+
+
 def test_a_gateway_that_is_quick_costs_no_status_write() -> None:
     """design §9: one status patch per step."""
     simulation = started()
