@@ -49,6 +49,7 @@ ANALYSIS = [
     Case(rule="API-06", changes={A: {}}, path=A, says="interval, threshold", admission=True),
     Case(rule="VAL-06", changes={f"{A}.interval": "-1m"}, path=f"{A}.interval", says="a duration such as", admission=True),
     Case(rule="VAL-06", changes={f"{A}.interval": ""}, path=f"{A}.interval", says="a duration such as", admission=True),
+    # engine:WGT-02
     Case(rule="GAP-02", changes={f"{A}.maxWeight": 120}, path=f"{A}.maxWeight", says="from 0 to 100", admission=True),
     Case(rule="GAP-03", changes={f"{A}.stepWeight": 0}, path=f"{A}.stepWeight", says="from 1 to 100", admission=True),
     Case(rule="GAP-03", changes={**TO_STEPS, f"{A}.stepWeights": []}, path=f"{A}.stepWeights", says="at least 1", admission=True),
@@ -119,6 +120,7 @@ STRATEGY = [
         path=f"{A}.match[0].sourceLabels",
         admission=True,
     ),
+    # engine:HAZ-21, AB-05
     Case(rule="GAP-12", provider="linkerd", changes=AB_TEST, path=f"{A}.match", says="everybody", admission=True),
     Case(rule="GAP-12", provider="traefik", changes=AB_TEST, path=f"{A}.match", says="cannot route by request", admission=True),
     Case(
@@ -135,6 +137,7 @@ STRATEGY = [
         path=f"{A}.match",
         says="can compare one header",
     ),
+    # engine:HAZ-20
     Case(rule="GAP-13", provider="contour", changes={f"{A}.mirror": True}, path=f"{A}.mirror", says="cannot mirror", admission=True),
     Case(
         rule="GAP-13", provider="gatewayapi:v1", changes={f"{A}.mirror": True}, path=f"{A}.mirror", says="with iterations", admission=True

@@ -131,6 +131,7 @@ def test_a_record_of_a_newer_version_decodes_whatever_its_form() -> None:
 
 
 def test_fields_and_conditions_of_others_survive() -> None:
+    """workloads:ST-06."""
     manifest = {**CanaryStatus().to_manifest(), "conditions": [{"type": "Custom", "status": "True", "reason": "X"}], "theirs": {"a": 1}}
     assert CanaryStatus.model_validate(manifest).to_manifest() == manifest
 

@@ -270,7 +270,12 @@ async def test_an_inline_query_is_rendered_and_asked_at_the_metrics_server() -> 
             "MetricTemplate prod/errors cannot be rendered: the metric's templateVariables have no 'nope'",
             id="a missing variable",
         ),
-        pytest.param({"name": "old", "query": "{{ nope }}"}, [], "query cannot be rendered: unknown function nope", id="an inline query"),
+        pytest.param(
+            {"name": "old", "query": "{{ nope }}"},
+            [],
+            "query cannot be rendered: unknown function nope",
+            id="engine:HAZ-34 an inline query",
+        ),
         pytest.param(
             referring(), [template(type="prometheuss")], "unknown metric provider 'prometheuss'; known are:", id="an unknown type"
         ),

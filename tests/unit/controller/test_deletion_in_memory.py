@@ -199,7 +199,7 @@ async def test_the_finalizer_follows_the_wish_and_others_stay() -> None:
     ],
 )
 async def test_what_holds_a_rollout_holds_no_deletion(change: Manifest) -> None:
-    """engine:HAZ-07, FIN-07"""
+    """engine:HAZ-07, FIN-07, workloads:GEN-12"""
     async with app() as (cluster, serving), running_controller(cluster):
         await reach(cluster, "Progressing")
         await cluster.patch(CANARY, "web", {"spec": change})

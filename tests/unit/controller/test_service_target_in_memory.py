@@ -66,7 +66,7 @@ async def selected(cluster: MemoryCluster, name: str) -> str:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_changed_spec_is_promoted(provider: str) -> None:
-    """workloads:S17, SVC-05, SVC-06, engine:ACC-01: the user's Service itself is never written."""
+    """workloads:S17, SVC-05, SVC-06, routers:PRV-04, engine:ACC-01: the user's Service itself is never written."""
     async with initialised(provider=provider) as cluster, weights_seen(cluster, provider) as seen:
         await select(cluster, "2")
         mine = (await cluster.get(SERVICE, "web"))["metadata"]["resourceVersion"]

@@ -111,7 +111,7 @@ def test_the_queries_are_promql(family: str) -> None:
     ],
 )
 def test_the_provider_string_comes_from_flag_canary_and_target(flag: str, spec: str, core_service: bool, name: str) -> None:
-    """metrics:OBS-SEL-01, OBS-SEL-02, OBS-SEL-03"""
+    """metrics:OBS-SEL-01, OBS-SEL-02, OBS-SEL-03, engine:HAZ-35"""
     assert provider_name(flag, spec, core_service_target=core_service) == name
 
 

@@ -145,9 +145,10 @@ PHASES: dict[str, Callable[[], Watched]] = {
 class TestOrder:
     @pytest.mark.parametrize("phase", PHASES)
     def test_from_every_phase_users_are_served_until_the_primary_goes(self, phase: str) -> None:
-        """engine:FIN-02, ISS-10, routers:UPS-15; `Watched` looks at each step of it."""
+        """engine:FIN-02, ISS-10, workloads:ST-05, routers:UPS-15; `Watched` looks at each step of it."""
         simulation = deleted(PHASES[phase]())
         assert simulation.phase() is Phase.TERMINATING
+        assert simulation.status.conditions[0].message == "Canary is being deleted, waiting for the primary's connections to end."
         assert not simulation.gone, "the primary's connections end first"
         waits(simulation)
         assert simulation.gone

@@ -48,7 +48,7 @@ def test_a_closed_traffic_gate_keeps_the_weight_while_checks_go_on() -> None:
 
 
 def test_a_closed_promotion_gate_waits_with_the_traffic_where_it_is_and_is_polled_each_interval() -> None:
-    """engine:GATE-03, ST-24, ST-25, ST-26, HAZ-24, ISS-03, ANL-14: no counter is abused for it."""
+    """engine:GATE-03, ST-24, ST-25, ST-26, STS-11, HAZ-24, ISS-03, ANL-14, workloads:ST-02: no counter is abused for it."""
     simulation = started(saying(confirm_promotion=False), hooks=EVERY_HOOK)
     for _ in range(4):
         simulation.advance()

@@ -194,7 +194,7 @@ def affinity_of(run: Simulation) -> Affinity:
 
 
 def test_the_canary_cookie_lasts_for_the_run_and_is_expired_after_it() -> None:
-    """routers:SA-01, SA-03, SA-09, SA-13; engine:SES-02..04."""
+    """routers:SA-01, SA-03, SA-09, SA-13; engine:SES-02..04, workloads:ST-09: stored before they are routed."""
     run = simulation(Strategy.WEIGHTED, cookie="canary")
     first = affinity_of(run)
     assert re.fullmatch(r"canary=[a-zA-Z]{10}", first.canary)

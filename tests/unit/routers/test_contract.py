@@ -1,5 +1,6 @@
 """One suite for every router that splits traffic: what the engine relies on."""
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from flagger_py.objects.errors import Forbidden, NotServed
 from flagger_py.objects.resource import Manifest
-from flagger_py.rollout.traffic import Pending, Routes, Traffic
+from flagger_py.rollout.traffic import Affinity, Pending, Routes, Traffic
 from flagger_py.routers.base import RouterError, RouterSettings, UnreadableRoutes
 from flagger_py.routers.registry import load
 from tests.unit.routers.memory import MemoryObjects
@@ -83,6 +84,22 @@ class TestEveryRouter:
         await router.set_routes(canary, weights(20))
         assert await router.get_routes(canary) == Routes(80, 20)
 
+    async def test_an_edit_beside_the_weights_is_repaired_and_moves_none_of_them(self, provider: str) -> None:
+        """routers:CTR-18, GW-28, IST-10, SA-15: also where the service has matches and sessions are sticky without a primary cookie."""
+        objects = MemoryObjects()
+        is_sticky = router_of(provider).capabilities(provider).session_affinity
+        analysis = {"sessionAffinity": {"cookieName": "canary-ck"}} if is_sticky else {}
+        canary = canary_of(provider, service={"match": [{"uri": {"prefix": "/shop"}}]}, analysis=analysis)
+        router = router_of(provider, objects)
+        traffic = weights(20, affinity=Affinity(canary="canary-ck=AbCdEfGhIj") if is_sticky else None)
+        await router.set_routes(canary, traffic)
+        wanted = deepcopy(objects.stored[route_of(router, canary)]["spec"])
+        objects.edit(route_of(router, canary), lambda manifest: manifest.update(spec=elsewhere(manifest["spec"])))
+        assert objects.stored[route_of(router, canary)]["spec"] != wanted
+        await router.set_routes(canary, traffic)
+        assert objects.stored[route_of(router, canary)]["spec"] == wanted
+        assert await router.get_routes(canary) == Routes(80, 20)
+
     async def test_labels_and_annotations_of_others_survive(self, provider: str) -> None:
         """routers:CTR-09, CTR-19, GWB-02, IST-12."""
         objects, canary = MemoryObjects(), canary_of(provider)
@@ -145,6 +162,11 @@ class TestEveryRouter:
         bare = canary.with_changes(spec=canary.spec.model_copy(update={"service": None}))
         with pytest.raises(RouterError, match=r"Canary shop/web: spec\.service: is required"):
             await router_of(provider).set_routes(bare, weights(0))
+
+
+def elsewhere(spec: Any) -> Any:
+    """With another path."""
+    return json.loads(json.dumps(spec).replace("/shop", "/elsewhere"))
 
 
 def set_weights(part: Any, weight: int) -> None:
