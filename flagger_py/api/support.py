@@ -46,9 +46,10 @@ _SUPPORTED_PROVIDERS = {
     "gatewayapi:v1beta1": "",
     "istio": "",
     "contour": "",
+    "knative": "for Knative Services only",
     "kubernetes": "blue/green without a switch of traffic: users meet the new version when the primary rolls",
 }
-_SUPPORTED_TARGETS = {DEPLOYMENT, DAEMON_SET, CORE_SERVICE}
+_SUPPORTED_TARGETS = {DEPLOYMENT, DAEMON_SET, CORE_SERVICE, KNATIVE_SERVICE}
 GENERIC_ALERT = "generic"
 _ALERT_NOTES = {"msteams": "connectors and workflows"}
 _SUPPORTED_METRICS = {"prometheus": "and the built-in checks and inline queries"}

@@ -60,6 +60,11 @@ class FileObjects:
         self._put(self._key(ref), {"apiVersion": ref.resource.api_version, "kind": ref.resource.kind, "metadata": _metadata(ref)})
         self._hidden.add(self._key(copy))
 
+    def report(self, ref: Ref, status: Manifest) -> None:
+        """Let an object have the status that its controller would give it; one that no file has exists from now on, and is not listed."""
+        bare = {"apiVersion": ref.resource.api_version, "kind": ref.resource.kind, "metadata": _metadata(ref)}
+        self._put(self._key(ref), {**(self.peek(ref) or bare), "status": status})
+
     def changes(self) -> Iterator[Change]:
         """What was written, in the order of the first write to each object; an object that is as it was in its file is left out."""
         for key in self._written:

@@ -8,6 +8,7 @@ from flagger_py.api.canary import Canary
 from flagger_py.cli.file_objects import FileObjects
 from flagger_py.controller.observe import RouterFailed, of_router
 from flagger_py.objects.errors import ApiError
+from flagger_py.objects.knative import KNATIVE_REVISION, KNATIVE_SERVICE, latest_created
 from flagger_py.objects.plugins import PluginError
 from flagger_py.objects.resource import Ref
 from flagger_py.rollout.traffic import Affinity, Routes, Traffic
@@ -47,6 +48,7 @@ async def render_canary(canary: Canary, objects: FileObjects, wanted: Wanted) ->
     workload = _workload(canary, objects, wanted, outcome)
     if workload is not None:
         _assume_missing_configs(canary, objects, workload, outcome)
+        _assume_revision(canary, objects, outcome)
         await _try(canary, outcome, workload.ensure_services(canary))
         await _try(canary, outcome, _create_primary(canary, workload))
         await _try(canary, outcome, workload.ensure_apex(canary))
@@ -104,6 +106,20 @@ def _assume_missing_configs(canary: Canary, objects: FileObjects, workload: Work
             copy = Ref(source.resource, source.namespace, source.name + PRIMARY_SUFFIX)
             objects.assume(source, copy)
             outcome.notes[f"{source} is not in the files: it is taken to exist and to be tracked; its copy {copy} is not shown"] = None
+
+
+def _assume_revision(canary: Canary, objects: FileObjects, outcome: Outcome) -> None:
+    """Knative makes Revisions in a cluster only: without one no primary could be chosen."""
+    ref = Ref(KNATIVE_SERVICE, canary.namespace, canary.spec.target_ref.name)
+    service = objects.peek(ref) if canary.spec.target_ref.is_knative else None
+    if service is None:
+        return
+    revision = Ref(KNATIVE_REVISION, ref.namespace, latest_created(service) or f"{ref.name}-00001")
+    if objects.peek(revision) is None:
+        generation = service["metadata"].get("generation", 0)
+        objects.report(ref, {"latestCreatedRevisionName": revision.name, "observedGeneration": generation})
+        objects.report(revision, {"conditions": [{"type": "Ready", "status": "True"}]})
+        outcome.notes[f"{revision} is not in the files: it is taken to exist, to be the newest and to be ready"] = None
 
 
 def _required_configs(canary: Canary, objects: FileObjects, workload: Workload) -> Iterator[Ref]:

@@ -15,7 +15,10 @@ from flagger_py.http.client import HttpClient
 from flagger_py.metrics.judge import CheckKind, bounds, describe, judge
 from flagger_py.metrics.observers import observer_of, provider_name
 from flagger_py.metrics.template import TemplateError, TemplateValues, render
+from flagger_py.objects.errors import ApiError
+from flagger_py.objects.knative import KNATIVE_SERVICE, latest_created
 from flagger_py.objects.protocol import Objects
+from flagger_py.objects.resource import Ref
 from flagger_py.rollout.sample import NoData, Sample, Value
 from flagger_py.rollout.verdicts import CheckResult
 
@@ -119,7 +122,7 @@ class Analyst:
 
     async def _sample(self, check: Check, canary: Canary, objects: Objects) -> tuple[str, Sample]:
         """The name of the provider for messages, and its answer. Raises `CannotCheck`."""
-        values = template_values(canary, check.metric)
+        values = template_values(canary, check.metric, await _newest_revision(canary, objects))
         match check.source:
             case Source.BUILT_IN:
                 name = self._provider_name(canary)
@@ -147,8 +150,26 @@ class Analyst:
         )
 
 
-def template_values(canary: Canary, metric: Metric) -> TemplateValues:
-    """What queries can insert (metrics:TPL-10); the interval's default counts for every kind of metric (EVAL-07)."""
+async def _newest_revision(canary: Canary, objects: Objects) -> str:
+    """The Revision under test of a Knative target; empty for any other (metrics:EVAL-06). Raises `CannotCheck`."""
+    target = canary.spec.target_ref
+    if not target.is_knative:
+        return ""
+    ref = Ref(KNATIVE_SERVICE, canary.namespace, target.name)
+    try:
+        service = await objects.read(ref)
+    except ApiError as error:
+        raise CannotCheck(f"{ref} cannot be read: {error}") from error
+    if service is None:
+        raise CannotCheck(f"{ref} does not exist")
+    return latest_created(service)
+
+
+def template_values(canary: Canary, metric: Metric, revision: str = "") -> TemplateValues:
+    """What queries can insert (metrics:TPL-10); the interval's default counts for every kind of metric (EVAL-07).
+
+    `revision` is the Revision under test of a Knative target.
+    """
     spec = canary.spec
     target = spec.target_ref.name
     return TemplateValues(
@@ -157,7 +178,7 @@ def template_values(canary: Canary, metric: Metric) -> TemplateValues:
         target=target,
         service=effective.apex_name(canary),
         ingress=spec.ingress_ref.name if spec.ingress_ref else target,
-        route=spec.route_ref.name if spec.route_ref else target,
+        route=revision or (spec.route_ref.name if spec.route_ref else target),
         interval=effective.metric_interval(metric),
         variables=metric.template_variables,
     )

@@ -37,6 +37,7 @@ from flagger_py.kube.store import Projection, identity_only
 from flagger_py.kube.transport import Transport
 from flagger_py.metrics import registry as metric_providers
 from flagger_py.notify import registry as notifiers
+from flagger_py.objects.knative import KNATIVE_REVISION, KNATIVE_SERVICE, project_revision, project_service
 from flagger_py.objects.plugins import PluginError
 from flagger_py.objects.resource import CANARY, CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SECRET, Resource
 from flagger_py.routers import registry as routers
@@ -50,6 +51,8 @@ log = structlog.get_logger(__name__)
 PROJECTIONS: Mapping[Resource, Projection] = {
     DEPLOYMENT: Projection(DeploymentWorkload.project),
     DAEMON_SET: Projection(DaemonSetWorkload.project),
+    KNATIVE_SERVICE: Projection(project_service),
+    KNATIVE_REVISION: Projection(project_revision),
     CONFIG_MAP: Projection(identity_only, metadata_only=True),
     SECRET: Projection(identity_only, metadata_only=True),
 }

@@ -65,9 +65,13 @@ class PodlessWorkload(Workload):
     async def verified_target(self, canary: Canary, revision: str) -> Manifest:
         """The target as it is on the server, if it is at this revision. Raises `TargetMissing` and `TargetMoved`."""
         target = await self.live_target(canary)
+        self.require_at(canary, target, revision)
+        return target
+
+    def require_at(self, canary: Canary, target: Manifest, revision: str) -> None:
+        """Refuse a target that is not at this revision. Raises `TargetMoved`."""
         if (live := self.revision_of(canary, target)) != revision:
             raise TargetMoved(f"{self.target_ref(canary)} is at revision {live}, not at {revision} any more")
-        return target
 
     async def live_target(self, canary: Canary) -> Manifest:
         """The target as it is on the server. Raises `TargetMissing`."""

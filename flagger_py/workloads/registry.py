@@ -7,6 +7,7 @@ from flagger_py.workloads.base import Workload, WorkloadError
 from flagger_py.workloads.core_service import CoreServiceWorkload
 from flagger_py.workloads.daemonset import DaemonSetWorkload
 from flagger_py.workloads.deployment import DeploymentWorkload
+from flagger_py.workloads.knative import KnativeWorkload
 
 WORKLOADS: Mapping[str, type[Workload]] = {
     "DaemonSet": DaemonSetWorkload,
@@ -22,7 +23,7 @@ def for_target(target: TargetRef) -> type[Workload]:
     Raises `WorkloadError` for all others.
     """
     if target.is_knative:
-        raise WorkloadError(f"spec.targetRef.apiVersion {target.api_version!r} is not supported yet")
+        return KnativeWorkload
     if workload := WORKLOADS.get(target.kind):
         return workload
     supported = ", ".join(sorted(WORKLOADS))

@@ -428,9 +428,24 @@ TARGET = [
     ),
     Case(rule="GAP-49", changes={T: CORE, "spec.autoscalerRef": HPA}, path="spec.autoscalerRef", severity=WARNING),
     Case(rule="GAP-41", changes={T: {**CORE, "name": "a" * 56}}, path=f"{T}.name", says="at most 55", admission=True),
-    Case(rule="KNA", provider="knative", changes={T: KNATIVE}, path=f"{T}.kind", severity=NOT_SUPPORTED, says="Knative Service"),
+    Case(
+        rule="GAP-12",
+        provider="knative",
+        changes={**AB_TEST, T: KNATIVE},
+        path=f"{A}.match",
+        says="knative",
+        admission=True,
+    ),
+    Case(
+        rule="GAP-57",
+        provider="knative",
+        changes={T: KNATIVE, f"{S}.timeout": "5s"},
+        path=f"{S}.timeout",
+        severity=WARNING,
+        says="no effect",
+    ),
     Case(rule="VAL-21", changes={T: KNATIVE}, path="spec.provider", says="need each other", admission=True),
-    Case(rule="VAL-21", provider="knative", path="spec.provider", says="need each other", admission=True),
+    Case(rule="GAP-47", provider="knative", path="spec.provider", says="need each other", admission=True),
     Case(
         rule="VAL-22",
         provider="knative",
@@ -471,7 +486,13 @@ PROVIDER = [
     Case(rule="VAL-03", changes={"spec.provider": ""}, path="spec.provider", admission=True),
     Case(rule="VAL-03", changes={"spec.provider": "is tio"}, path="spec.provider", admission=True),
     *(
-        Case(rule="not yet", provider=name, path="spec.provider", severity=NOT_SUPPORTED, says="gatewayapi:v1beta1, istio, kubernetes")
+        Case(
+            rule="not yet",
+            provider=name,
+            path="spec.provider",
+            severity=NOT_SUPPORTED,
+            says="gatewayapi:v1beta1, istio, knative, kubernetes",
+        )
         for name in ("apisix", "appmesh", "gloo", "kuma", "linkerd", "nginx", "osm", "skipper", "smi:v1alpha3", "traefik")
     ),
     *(

@@ -13,7 +13,7 @@ def test_every_provider_of_flagger_is_in_the_table() -> None:
     """engine:VAL-03"""
     names = {feature.name for feature in support.FEATURES if feature.area == Area.PROVIDER}
     assert len(names) == 19
-    assert support.supported(Area.PROVIDER) == "contour, gatewayapi:v1, gatewayapi:v1beta1, istio, kubernetes"
+    assert support.supported(Area.PROVIDER) == "contour, gatewayapi:v1, gatewayapi:v1beta1, istio, knative, kubernetes"
 
 
 def test_plugins_are_named_with_our_own() -> None:

@@ -218,6 +218,41 @@ def test_a_service_of_another_canary_is_not_taken() -> None:
     assert result.exit_code == 1
 
 
+def test_a_service_target_gets_its_two_copies() -> None:
+    """workloads:SVC-03: the user's Service stays as it is."""
+    canary = changed(CANARY, "spec.targetRef", {"apiVersion": "v1", "kind": "Service", "name": SERVICE["metadata"]["name"]})
+    canary = changed(canary, "spec.service", {"port": SERVICE["spec"]["ports"][0]["port"]})
+    name = SERVICE["metadata"]["name"]
+    found = documents(render(canary, SERVICE, options=(*ISTIO, "--routes", "80/20")))
+    assert {f"Service {name}-primary", f"Service {name}-canary"} <= set(found)
+    assert f"Service {name}" not in found
+    assert found[f"Service {name}-primary"]["spec"]["ports"] == SERVICE["spec"]["ports"]
+
+
+def test_a_knative_service_gets_its_annotation_and_its_traffic() -> None:
+    """workloads:KN-02, routers:KNA-02: a Revision is assumed, because only a cluster makes them."""
+    service = {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"template": {"spec": {"containers": [{"image": "web:1"}]}}},
+    }
+    target = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "web"}
+    analysis = {"interval": "1m", "threshold": 2, "stepWeight": 10}
+    spec = {"provider": "knative", "targetRef": target, "analysis": analysis}
+    canary = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "metadata": {"name": "web", "namespace": "shop"}, "spec": spec}
+    result = render(canary, service, options=("--routes", "80/20"))
+    assert result.exit_code == 0, result.stderr
+    found = documents(result)
+    assert found.keys() == {"Service web"}
+    assert found["Service web"]["metadata"]["annotations"] == {"flagger.app/primary-revision": "web-00001"}
+    assert found["Service web"]["spec"]["traffic"] == [
+        {"latestRevision": True, "percent": 20},
+        {"revisionName": "web-00001", "percent": 80},
+    ]
+    assert "note: Revision shop/web-00001 is not in the files" in result.stderr
+
+
 def test_a_route_in_an_old_version_is_refused() -> None:
     """routers:GW-01: v1alpha2 is not read as if it were v1."""
     route = {"apiVersion": "gateway.networking.k8s.io/v1alpha2", "kind": "HTTPRoute", "metadata": {"name": "podinfo", "namespace": "test"}}

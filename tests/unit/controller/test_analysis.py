@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +20,7 @@ from flagger_py.http.client import HttpError, HttpRequest, HttpResponse, Unreach
 from flagger_py.metrics import registry
 from flagger_py.metrics.base import MetricProvider
 from flagger_py.objects.errors import Forbidden
+from flagger_py.objects.knative import KNATIVE_SERVICE
 from flagger_py.objects.patch import Patch
 from flagger_py.objects.plugins import BrokenPlugin
 from flagger_py.objects.resource import METRIC_TEMPLATE, SECRET, Manifest, Ref, Resource
@@ -481,3 +482,32 @@ def test_what_queries_insert_comes_from_the_references_of_the_canary() -> None:
     assert (values.service, values.ingress, values.route, values.interval) == ("shop", "ing", "route", "90s")
     plain = template_values(canary(), metrics[1])
     assert (plain.service, plain.ingress, plain.route, plain.interval) == ("web", "web", "web", "1m")
+
+
+KNATIVE: dict[str, Any] = {
+    "provider": "knative",
+    "targetRef": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "web"},
+    "service": None,
+}
+KNATIVE_WEB = Ref(KNATIVE_SERVICE, "prod", "web")
+
+
+async def test_of_a_knative_target_the_newest_revision_is_asked_about() -> None:
+    """engine:PRV-06, ANL-08, metrics:EVAL-06, OBS-KNATIVE-01"""
+    service = {"metadata": {"name": "web"}, "status": {"latestCreatedRevisionName": "web-00002"}}
+    checking = run(lambda _: "100", (KNATIVE_WEB, service))
+    await checking.analyse(canary(RATE, {"name": "n", "query": "q{r='{{ route }}'}", "thresholdRange": {"min": 1}}, **KNATIVE))
+    built_in, inline = checking.prometheus.queries
+    assert 'envoy_cluster_name=~"prod/web-00002"' in built_in
+    assert inline == "q{r='web-00002'}"
+
+
+@pytest.mark.parametrize("is_forbidden", [True, False])
+async def test_a_knative_target_that_cannot_be_read_is_a_failed_check(is_forbidden: bool) -> None:
+    """metrics:EVAL-06, engine:PRV-06"""
+    checking = run(lambda _: "100")
+    if is_forbidden:
+        checking.objects = replace(checking.objects, forbidden=frozenset({KNATIVE_WEB}))
+    (result,) = await checking.analyse(canary(RATE, **KNATIVE))
+    assert result.result is CheckOutcome.ERROR
+    assert ("not allowed" if is_forbidden else "Service prod/web does not exist") in result.message

@@ -164,6 +164,7 @@ async def test_a_port_that_the_service_lacks_is_named() -> None:
 async def test_deleted_in_any_phase_the_routes_lead_to_the_users_service(provider: str, phase: str) -> None:
     """engine:FIN-02, workloads:FIN-09: the user's Service was never changed; its copies go with the Canary."""
     async with initialised(provider=provider, revertOnDeletion=True) as cluster:
+        await cluster.patch(CANARY, "web", {"spec": {"analysis": {"stepWeightPromotion": 20}}})
         original = (await cluster.get(SERVICE, "web"))["spec"]
         if phase != "Initialized":
             await select(cluster, "2")

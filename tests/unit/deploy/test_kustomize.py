@@ -19,6 +19,7 @@ OVERLAYS = {
     "contour": ("projectcontour", "contour", "http://flagger-prometheus:9090"),
     "gatewayapi": ("flagger-system", "gatewayapi:v1", "http://flagger-prometheus:9090"),
     "istio": ("istio-system", "istio", "http://prometheus:9090"),
+    "knative": ("flagger-system", "knative", "http://flagger-prometheus:9090"),
     "kubernetes": ("flagger-system", "kubernetes", "http://flagger-prometheus:9090"),
 }
 GENERATED = sorted(KUSTOMIZE.rglob("rbac*.yaml"))

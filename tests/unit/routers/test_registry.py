@@ -36,6 +36,7 @@ CAPABILITIES = {
         session_affinity=True,
         primary_cookie=True,
     ),
+    "knative": Capabilities(weights=True),
     "kubernetes": Capabilities(),
 }
 """The matrix of api.md §6, with our repairs."""
