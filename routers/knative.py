@@ -5,7 +5,15 @@ from typing import Any
 
 from flagger_py.api.canary import Canary
 from flagger_py.api.capabilities import Capabilities
-from flagger_py.objects.knative import KNATIVE_REVISION, KNATIVE_SERVICE, PRIMARY_REVISION, condition, obstacle, primary_revision, unobserved
+from flagger_py.objects.knative import (
+    KNATIVE_REVISION,
+    KNATIVE_SERVICE,
+    PRIMARY_REVISION,
+    condition,
+    obstacle,
+    primary_revision,
+    unobserved,
+)
 from flagger_py.objects.resource import Manifest, Ref
 from flagger_py.rollout.traffic import Pending, Routes, Traffic
 from flagger_py.routers.backends import percentages
