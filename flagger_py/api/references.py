@@ -9,7 +9,9 @@ RequiredText = Annotated[str, Schema(required=True)]
 RequiredName = Annotated[str, Schema(required=True, max_length=253)]
 
 TARGET_KINDS = ("DaemonSet", "Deployment", "Service")
-AUTOSCALER_KINDS = ("HorizontalPodAutoscaler", "ScaledObject")
+HORIZONTAL_POD_AUTOSCALER = "HorizontalPodAutoscaler"
+SCALED_OBJECT = "ScaledObject"
+AUTOSCALER_KINDS = (HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT)
 TARGET_NAME_LIMIT = 55
 """`<name>-primary` becomes a label's value, which has at most 63 characters (api:GAP-41)."""
 KNATIVE_API_VERSION = "serving.knative.dev/v1"
@@ -60,12 +62,24 @@ class ScalerReplicas(ApiModel):
         ),
     )
 
-    min_replicas: Annotated[Int32 | None, Schema(minimum=1)] = None
+    min_replicas: Annotated[Int32 | None, Schema(minimum=0)] = None
+    """0 for a ScaledObject only."""
     max_replicas: Annotated[Int32 | None, Schema(minimum=1)] = None
 
 
 class AutoscalerRef(ApiModel):
     """The autoscaler of the target; the primary gets a copy."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel=(
+                "self.kind == 'ScaledObject' || !has(self.primaryScalerReplicas) || "
+                "!has(self.primaryScalerReplicas.minReplicas) || self.primaryScalerReplicas.minReplicas >= 1"
+            ),
+            message="only a ScaledObject may have primaryScalerReplicas.minReplicas 0",
+            source="VAL-04",
+        ),
+    )
 
     api_version: RequiredText = ""
     kind: Annotated[str, Schema(required=True, enum=AUTOSCALER_KINDS)] = ""

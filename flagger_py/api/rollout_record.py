@@ -89,6 +89,15 @@ class Outcome(CompactModel):
     at: Moment
 
 
+class PrimaryHold(CompactModel):
+    """The primary is to have so many pods at least, whatever its autoscaler thinks: traffic goes back to it."""
+
+    replicas: Annotated[Int32, Schema(required=True)]
+    available: Int32 = 0
+    """How many could serve when it began."""
+    since: Moment
+
+
 class Deletion(CompactModel):
     """How far it has come to put back what was there before: the Canary is being deleted."""
 
@@ -152,6 +161,11 @@ class RolloutRecord(CompactModel):
     serving_canary: Bool = False
     """After a failed promotion the canary is the healthy copy and serves."""
     unready_since: UnreadySince = UnreadySince()
+    autoscaler: str = ""
+    """`Kind/name` of the target's autoscaler, while the primary has a copy of it."""
+    primary_replicas: Int32 = 0
+    """How many pods carried all traffic when the run began; 0 without an autoscaler."""
+    hold: PrimaryHold | None = None
     checks: Annotated[tuple[Check, ...], Schema(max_items=50)] = ()
     command: Command | None = None
     paused_since: Time | None = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from flagger_py.api.providers import ALERT_TYPES, METRIC_PROVIDERS, TRAFFIC_PROVIDERS
+from flagger_py.api.references import AUTOSCALER_KINDS
 
 
 class Area(StrEnum):
@@ -62,8 +63,8 @@ def _rows() -> Iterator[Feature]:
         yield Feature(Area.TARGET, target, target in _SUPPORTED_TARGETS)
     for strategy in (WEIGHTED, SKIP_ANALYSIS, AB_TESTING, BLUE_GREEN, MIRRORING, SESSION_AFFINITY):
         yield Feature(Area.STRATEGY, strategy, is_supported=True)
-    for autoscaler in ("HorizontalPodAutoscaler", "ScaledObject"):
-        yield Feature(Area.AUTOSCALER, autoscaler, is_supported=False)
+    for autoscaler in AUTOSCALER_KINDS:
+        yield Feature(Area.AUTOSCALER, autoscaler, is_supported=True)
     for metric in METRIC_PROVIDERS:
         yield Feature(Area.METRIC, metric.type, metric.type in _SUPPORTED_METRICS, _SUPPORTED_METRICS.get(metric.type, ""))
     for alert in ALERT_TYPES:

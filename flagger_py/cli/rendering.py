@@ -15,6 +15,7 @@ from flagger_py.rollout.traffic import Affinity, Routes, Traffic
 from flagger_py.routers import registry as routers
 from flagger_py.routers.base import Router, RouterSettings
 from flagger_py.workloads import registry as workloads
+from flagger_py.workloads.autoscaling.scalers import Scalers
 from flagger_py.workloads.base import PRIMARY_SUFFIX, Workload, WorkloadError
 from flagger_py.workloads.configs import RESOURCES
 from flagger_py.workloads.settings import WorkloadSettings
@@ -51,10 +52,11 @@ async def render_canary(canary: Canary, objects: FileObjects, wanted: Wanted) ->
         _assume_revision(canary, objects, outcome)
         await _try(canary, outcome, workload.ensure_services(canary))
         await _try(canary, outcome, _create_primary(canary, workload))
+        await _render_scaler(canary, objects, wanted, outcome)
         await _try(canary, outcome, workload.ensure_apex(canary))
     await _set_routes(canary, objects, wanted, outcome)
     if workload is not None:
-        await _try(canary, outcome, _scale_target(canary, workload, wanted.routes))
+        await _try(canary, outcome, _scale_target(canary, workload, Scalers(objects, wanted.workload), wanted.routes))
     return outcome
 
 
@@ -67,11 +69,24 @@ async def _create_primary(canary: Canary, workload: Workload) -> None:
     await workload.create_primary(canary, target.revision, configs.checksums)
 
 
-async def _scale_target(canary: Canary, workload: Workload, routes: Routes) -> None:
+async def _render_scaler(canary: Canary, objects: FileObjects, wanted: Wanted, outcome: Outcome) -> None:
+    scalers = Scalers(objects, wanted.workload)
+    view = await scalers.view(canary)
+    if view.problem:
+        _fail(canary, outcome, view.problem)
+    elif view.ref:
+        await _try(canary, outcome, scalers.keep_copy(canary, 0, whole=True))
+    if view.remark:
+        outcome.notes[view.remark] = None
+
+
+async def _scale_target(canary: Canary, workload: Workload, scalers: Scalers, routes: Routes) -> None:
     """Canary pods run as long as requests reach them."""
     if routes.canary or routes.mirrored:
-        await workload.scale_up(canary)
+        await scalers.resume(canary)
+        await workload.scale_up(canary, (await scalers.view(canary)).start_replicas)
     else:
+        await scalers.pause(canary)
         await workload.scale_to_zero(canary)
 
 

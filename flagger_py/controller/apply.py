@@ -20,15 +20,21 @@ from flagger_py.rollout.effects import (
     Effect,
     EnsureApex,
     EnsureServices,
+    KeepPrimaryScaler,
     NudgeRoutes,
+    PauseScaler,
     Promote,
     PruneConfigs,
+    RaisePrimary,
     RemoveFinalizer,
+    RemoveFormerScaler,
     RestoreApex,
     RestorePrimary,
     RestoreTarget,
+    ResumeScaler,
     RevertRoutes,
     RolloutEffect,
+    ScalerEffect,
     ScaleTargetToZero,
     ScaleTargetUp,
     SetTraffic,
@@ -65,6 +71,9 @@ async def apply(effect: Effect, canary: Canary, hands: Hands) -> None:
             case RestoreTarget() | RestoreApex() | RevertRoutes():
                 if hands.remains is not None:
                     await put_back(effect, canary, hands.remains)
+            case ResumeScaler() | PauseScaler() | KeepPrimaryScaler() | RaisePrimary() | RemoveFormerScaler():
+                if hands.ports is not None:
+                    await _apply_to_scalers(effect, canary, hands.ports)
             case _:
                 if hands.ports is not None:
                     await _apply(effect, canary, hands.ports)
@@ -105,12 +114,29 @@ async def _apply(effect: RolloutEffect, canary: Canary, ports: Ports) -> None:  
             await of_router(ports.provider, lambda: router.set_routes(canary, traffic))
         case NudgeRoutes():
             await of_router(ports.provider, lambda: router.nudge(canary))
-        case ScaleTargetUp():
-            await workload.scale_up(canary)
+        case ScaleTargetUp(replicas):
+            await workload.scale_up(canary, replicas)
         case ScaleTargetToZero():
             await workload.scale_to_zero(canary)
         case PruneConfigs():
             await workload.prune(canary)
+        case _:
+            assert_never(effect)
+
+
+async def _apply_to_scalers(effect: ScalerEffect, canary: Canary, ports: Ports) -> None:
+    scalers = ports.scalers
+    match effect:
+        case ResumeScaler():
+            await scalers.resume(canary)
+        case PauseScaler():
+            await scalers.pause(canary)
+        case KeepPrimaryScaler(_, least, whole):
+            await scalers.keep_copy(canary, least, whole=whole)
+        case RaisePrimary(replicas):
+            await ports.workload.raise_primary(canary, replicas)
+        case RemoveFormerScaler(former):
+            await scalers.remove_former(canary, former)
         case _:
             assert_never(effect)
 

@@ -39,9 +39,19 @@ from flagger_py.metrics import registry as metric_providers
 from flagger_py.notify import registry as notifiers
 from flagger_py.objects.knative import KNATIVE_REVISION, KNATIVE_SERVICE, project_revision, project_service
 from flagger_py.objects.plugins import PluginError
-from flagger_py.objects.resource import CANARY, CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SECRET, Resource
+from flagger_py.objects.resource import (
+    CANARY,
+    CONFIG_MAP,
+    DAEMON_SET,
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    SCALED_OBJECT,
+    SECRET,
+    Resource,
+)
 from flagger_py.routers import registry as routers
 from flagger_py.routers.base import RouterSettings
+from flagger_py.workloads.autoscaling.copies import project as scaler_projection
 from flagger_py.workloads.daemonset import DaemonSetWorkload
 from flagger_py.workloads.deployment import DeploymentWorkload
 from flagger_py.workloads.settings import WorkloadSettings
@@ -55,6 +65,8 @@ PROJECTIONS: Mapping[Resource, Projection] = {
     KNATIVE_REVISION: Projection(project_revision),
     CONFIG_MAP: Projection(identity_only, metadata_only=True),
     SECRET: Projection(identity_only, metadata_only=True),
+    HORIZONTAL_POD_AUTOSCALER: Projection(scaler_projection),
+    SCALED_OBJECT: Projection(scaler_projection),
 }
 
 

@@ -66,6 +66,7 @@ async def _observe(canary: Canary, ports: Ports, situation: Situation) -> World:
         primary=primary,
         configs=await _configs(canary, ports, target),
         services=await _of_workload(ports.workload.services(canary)) if target else ALL_IN_PLACE,
+        scaler=await ports.scalers.view(canary),
         routes=await _routes(canary, ports),
         first_contact=await _first_contact(canary, ports, target, primary),
         answers=situation.answers,

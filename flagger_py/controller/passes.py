@@ -180,7 +180,7 @@ class PassRunner:
             return world
         memory.remains = open_remains(world.canary, memory.recorded, self.settings)
         seen = await look_at(world.canary, memory.remains)
-        return replace(world, target=seen.target, primary=seen.primary, restoration=seen.restoration)
+        return replace(world, target=seen.target, primary=seen.primary, scaler=seen.scaler, restoration=seen.restoration)
 
     def _may_start(self, ref: Ref) -> bool:
         return self.max_concurrent_starts <= 0 or self.fleet.starting_besides(ref) < self.max_concurrent_starts

@@ -9,6 +9,7 @@ from flagger_py.objects.protocol import Objects
 from flagger_py.routers import registry as routers
 from flagger_py.routers.base import Router, RouterSettings
 from flagger_py.workloads import registry as workloads
+from flagger_py.workloads.autoscaling.scalers import Scalers
 from flagger_py.workloads.base import Workload
 from flagger_py.workloads.settings import WorkloadSettings
 
@@ -29,6 +30,7 @@ class Ports:
     provider: str
     objects: Objects
     workload: Workload
+    scalers: Scalers
     router: Router
     capabilities: Capabilities
 
@@ -41,6 +43,7 @@ def open_ports(canary: Canary, objects: Objects, settings: Settings) -> Ports:
         provider=provider,
         objects=objects,
         workload=workload_of(canary, objects, settings),
+        scalers=Scalers(objects, settings.workload),
         router=router,
         capabilities=type(router).capabilities(provider),
     )

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from flagger_py.kube.lease import LEASE_NAME
 from flagger_py.objects.resource import ALERT_PROVIDER, CANARY, EVENT, LEASE, METRIC_TEMPLATE, SECRET, Manifest, Resource
 from flagger_py.routers import registry as routers
+from flagger_py.workloads.autoscaling.scalers import Scalers
 from flagger_py.workloads.registry import WORKLOADS
 from flagger_py.workloads.settings import WorkloadSettings
 
@@ -74,6 +75,7 @@ def core_rights(*, config_tracking: bool = True) -> Iterator[Right]:
     settings = WorkloadSettings(config_tracking=config_tracking)
     for workload in WORKLOADS.values():
         yield from _rights(workload.resources(settings))
+    yield from _rights(Scalers.resources())
 
 
 def router_rights(providers: Iterable[str]) -> Iterator[Right]:

@@ -12,8 +12,9 @@ from flagger_py.objects.errors import ApiError, Fenced
 from flagger_py.objects.plugins import PluginError
 from flagger_py.objects.protocol import Objects
 from flagger_py.rollout.effects import RestorationEffect, RestoreApex, RestoreTarget, RevertRoutes
-from flagger_py.rollout.views import Back, Lost, Part, PrimaryView, RestorationView, TargetView
+from flagger_py.rollout.views import Back, Lost, Part, PrimaryView, RestorationView, ScalerView, TargetView
 from flagger_py.routers.base import Router, RouterError
+from flagger_py.workloads.autoscaling.scalers import Scalers
 from flagger_py.workloads.base import Workload, WorkloadError
 
 T = TypeVar("T")
@@ -24,6 +25,7 @@ class Remains:
     """Whom to ask for the objects of a Canary that is being deleted; where there is nobody, why."""
 
     provider: str
+    scalers: Scalers
     workload: Workload | WorkloadError
     router: Router | RouterError
 
@@ -31,7 +33,7 @@ class Remains:
 def open_remains(canary: Canary, objects: Objects, settings: Settings) -> Remains:
     """What there is. The spec may be invalid, and the plug-in that it names may be gone."""
     provider = effective.provider(canary, settings.router.provider)
-    return Remains(provider, _workload(canary, objects, settings), _router(canary, objects, settings))
+    return Remains(provider, Scalers(objects, settings.workload), _workload(canary, objects, settings), _router(canary, objects, settings))
 
 
 def _workload(canary: Canary, objects: Objects, settings: Settings) -> Workload | WorkloadError:
@@ -54,15 +56,16 @@ class Seen:
 
     target: TargetView | None
     primary: PrimaryView | None
+    scaler: ScalerView
     restoration: RestorationView
 
 
 async def look_at(canary: Canary, remains: Remains) -> Seen:
     """Everything that can be looked at, by the caches; what cannot be says why."""
-    workload, router = remains.workload, remains.router
+    workload, router, scaler = remains.workload, remains.router, await remains.scalers.view(canary)
     if isinstance(workload, WorkloadError):
         lost = Lost(str(workload))
-        return Seen(None, None, RestorationView(lost, lost, await _routes(canary, remains.provider, router)))
+        return Seen(None, None, scaler, RestorationView(lost, lost, await _routes(canary, remains.provider, router)))
     target = await _or_lost(lambda: workload.target(canary))
     primary = await _or_lost(lambda: workload.primary(canary))
     lost_workloads = next((view for view in (target, primary) if isinstance(view, Lost)), Back())
@@ -71,7 +74,7 @@ async def look_at(canary: Canary, remains: Remains) -> Seen:
         apex=await _or_lost(lambda: workload.apex_restoration(canary)),
         routes=await _routes(canary, remains.provider, router),
     )
-    return Seen(None if isinstance(target, Lost) else target, None if isinstance(primary, Lost) else primary, view)
+    return Seen(None if isinstance(target, Lost) else target, None if isinstance(primary, Lost) else primary, scaler, view)
 
 
 async def _routes(canary: Canary, provider: str, router: Router | RouterError) -> Part:
@@ -98,6 +101,7 @@ async def put_back(effect: RestorationEffect, canary: Canary, remains: Remains) 
     """Bring it about. Raises `WorkloadError`, `RouterFailed` and `ApiError`."""
     match effect:
         case RestoreTarget():
+            await remains.scalers.resume(canary)
             await _present(remains.workload).restore_target(canary)
         case RestoreApex():
             await _present(remains.workload).restore_apex(canary)

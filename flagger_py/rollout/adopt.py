@@ -13,6 +13,7 @@ from flagger_py.rollout.effects import Adopt
 from flagger_py.rollout.revisions import record_revision
 from flagger_py.rollout.traffic import ALL_PRIMARY, Routes
 from flagger_py.rollout.turn import RUN_PHASES, UNKNOWN_REVISION, Turn
+from flagger_py.rollout.views import CopyState
 
 _TARGET_HAS_RUN: Final = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.FAILED})
 """The target as it is counts as the revision of the run, though the primary does not carry it. In Promoting the primary has the run's."""
@@ -35,6 +36,7 @@ def adopt(turn: Turn) -> None:
     if turn.phase is Phase.NONE:
         turn.enter(Phase.INITIALIZING)
     _take_routes(turn)
+    _take_scaler(turn)
     if turn.phase in RUN_PHASES:
         _continue_run(turn)
     turn.do(Adopt())
@@ -84,6 +86,13 @@ def _take_routes(turn: Turn) -> None:
         desired=DesiredRoutes(primary=taken.primary, canary=taken.canary, mirrored=taken.mirrored),
         serving_canary=_is_canary_serving(turn),
     )
+
+
+def _take_scaler(turn: Turn) -> None:
+    """Flagger's copy of the autoscaler is ours; how many pods the primary had before the run is not known."""
+    scaler = turn.world.scaler
+    if not scaler.problem and scaler.copy is not CopyState.MISSING:
+        turn.update(autoscaler=scaler.ref)
 
 
 def _continue_run(turn: Turn) -> None:

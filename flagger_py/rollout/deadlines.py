@@ -5,9 +5,12 @@ from typing import Final
 
 from flagger_py.rollout.readiness import Dead, NotReady, Readiness, Ready
 from flagger_py.rollout.turn import RUN_PHASES, Turn
+from flagger_py.rollout.views import PrimaryView
 
 NEW_POD: Final = timedelta(seconds=30)
 """As long a Deployment takes to replace a pod at least, on a node that has the image."""
+LONGEST_RAISE: Final = timedelta(seconds=60)
+"""For how long users stay on a version that is rolled back, while a primary that was made smaller gets its pods."""
 
 
 def judge_canary(turn: Turn) -> Readiness:
@@ -33,6 +36,8 @@ def is_canary_ready(turn: Turn) -> bool:
 
 def judge_primary(turn: Turn) -> Readiness:
     """The primary's readiness, likewise; the deadline starts when it is first seen unready (workloads:RDY-10)."""
+    if turn.record.hold is not None and not is_raise_over(turn):
+        turn.wake(turn.record.hold.since + raise_limit(turn))
     return _judge(turn, "primary", _seen_primary(turn))
 
 
@@ -42,7 +47,30 @@ def _seen_primary(turn: Turn) -> Readiness:
         return NotReady("the primary does not exist")
     if turn.phase in RUN_PHASES and isinstance(primary.readiness, Ready) and not primary.is_available:
         return NotReady("no pod of the primary is available")
+    if isinstance(primary.readiness, NotReady) and _is_raised_enough(turn, primary):
+        return Ready()
     return primary.readiness
+
+
+def raise_limit(turn: Turn) -> timedelta:
+    """For how long a primary that gets more pods is waited for, while traffic goes back to it."""
+    return min(turn.plan.interval, LONGEST_RAISE)
+
+
+def is_raise_over(turn: Turn) -> bool:
+    """Whether the pods that the primary was given have been waited for as long as they may be. A promotion is in no hurry."""
+    hold = turn.record.hold
+    is_promotion = turn.record.promoting and not turn.record.serving_canary
+    return hold is not None and not is_promotion and turn.now >= hold.since + raise_limit(turn)
+
+
+def _is_raised_enough(turn: Turn, primary: PrimaryView) -> bool:
+    """A cluster without room for more pods must not keep users on a version that is rolled back (workloads:AS-05)."""
+    hold, record = turn.record.hold, turn.record
+    if hold is None or turn.phase not in RUN_PHASES or not is_raise_over(turn):
+        return False
+    is_going_back = record.outcome is not None or (record.step == 0 and turn.desired.canary > 0)
+    return is_going_back and primary.available >= max(hold.available, 1)
 
 
 def is_primary_ready(turn: Turn) -> bool:

@@ -14,6 +14,7 @@ from flagger_py.rollout.outbox import deliver
 from flagger_py.rollout.progress import progress
 from flagger_py.rollout.promotion import finalising, promoting
 from flagger_py.rollout.revisions import rebase_moved_hash, record_revision
+from flagger_py.rollout.scaling import keep_scaler, scaler_faults
 from flagger_py.rollout.settled import settled, waiting
 from flagger_py.rollout.turn import Turn
 from flagger_py.rollout.upkeep import keep_primary
@@ -46,7 +47,7 @@ def decide(world: World, now: datetime) -> Decision:
         turn.hold("all rollouts are frozen")
     else:
         missing = (_missing_target(world),) if world.target is None else ()
-        _tell_faults(turn, (*missing, *world.failures))
+        _tell_faults(turn, (*missing, *scaler_faults(world), *world.failures))
         _dispatch(turn)
     return turn.decision()
 
@@ -62,6 +63,7 @@ def _dispatch(turn: Turn) -> None:
     conclude(turn, command)
     if turn.phase not in _BEFORE_INITIALIZED:
         keep_primary(turn)
+        keep_scaler(turn)
 
 
 def _go_on(turn: Turn) -> None:
@@ -110,10 +112,10 @@ def _hold_faulty(turn: Turn) -> None:
 
 
 def _tell_faults(turn: Turn, faults: tuple[Fault, ...]) -> None:
-    """Each fault is a condition and one event; a condition that no longer holds goes."""
-    told = {fault.condition for fault in faults}
+    """Each fault is a condition and one event, of several for one condition the first; a condition that no longer holds goes."""
+    told = {fault.condition: fault for fault in reversed(faults)}
     turn.status = conditions.without_conditions(turn.status, *(type_ for type_ in _FAULT_CONDITIONS if type_ not in told))
-    for fault in faults:
+    for fault in dict.fromkeys(told[fault.condition] for fault in faults):
         _tell_fault(turn, fault)
 
 

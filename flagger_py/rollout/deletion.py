@@ -124,6 +124,11 @@ def _target(turn: Turn, view: RestorationView) -> Part:
         return view.workloads
     if target is None:
         return Back()
+    scaler = turn.world.scaler
+    if scaler.is_hidden:
+        return Lost(scaler.problem)
+    if scaler.is_paused:
+        return Owed(f"{scaler.ref.replace('/', ' ')} of {turn.plan.target_name} is paused")
     if _lacks_pods(turn, target):
         return Owed(f"{turn.plan.target_name} has {target.replicas} pods")
     if turn.primary is None:

@@ -60,12 +60,53 @@ class NudgeRoutes:
 
 @dataclass(frozen=True, slots=True)
 class ScaleTargetUp:
-    """Start the canary's pods (workloads:DEP-08)."""
+    """Start the canary's pods: this many, by default as many as the primary has (workloads:DEP-08)."""
+
+    replicas: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ScaleTargetToZero:
     """Stop the canary's pods."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeScaler:
+    """Let the target's autoscaler have a say (workloads:AS-04)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseScaler:
+    """Let the target's autoscaler leave a target at zero alone (workloads:AS-04)."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepPrimaryScaler:
+    """Create the primary's autoscaler, or bring it in step with the target's.
+
+    Without `whole` no limit sinks, and all else waits for the promotion (workloads:AS-03).
+    """
+
+    digest: str
+    """Which form of it: another one is a new decision."""
+    least: int = 0
+    """Least replicas, where more than it would have."""
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RaisePrimary:
+    """Give the primary at least so many pods (workloads:AS-05)."""
+
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFormerScaler:
+    """Delete the primary's copy of an autoscaler that the Canary no longer names (workloads:AS-08)."""
+
+    ref: str
+    """`Kind/name` of the one that was copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +149,8 @@ class RevertRoutes:
     only_prepare: bool = False
 
 
+PrimaryScalerEffect = KeepPrimaryScaler | RaisePrimary | RemoveFormerScaler
+ScalerEffect = ResumeScaler | PauseScaler | PrimaryScalerEffect
 RolloutEffect = (
     Adopt
     | EnsureServices
@@ -123,19 +166,22 @@ RolloutEffect = (
 )
 RestorationEffect = RestoreTarget | RestoreApex | RevertRoutes
 FinalizerEffect = AddFinalizer | RemoveFinalizer
-Effect = RolloutEffect | RestorationEffect | FinalizerEffect
+Effect = RolloutEffect | ScalerEffect | RestorationEffect | FinalizerEffect
 
 
 def relies_on_earlier(effect: Effect) -> bool:
-    """Whether it has to wait where one before it, in the same pass, has failed. What is put back does not: each part serves somebody."""
+    """Whether it has to wait where one before it, in the same pass, has failed. What is put back does not: each part serves somebody.
+
+    Nor do the primary's pods: users need them whatever else fails.
+    """
     if isinstance(effect, RemoveFinalizer):
         return not effect.unconditional
-    return not isinstance(effect, RestorationEffect)
+    return not isinstance(effect, RestorationEffect | PrimaryScalerEffect)
 
 
 def is_relied_on(effect: Effect) -> bool:
-    """Whether those after it may wait for it. A finalizer that cannot be put on holds no rollout."""
-    return not isinstance(effect, AddFinalizer)
+    """Whether those after it may wait for it. A finalizer or an autoscaler that cannot be had holds no rollout."""
+    return not isinstance(effect, AddFinalizer | PrimaryScalerEffect)
 
 
 def comes_before_status(effect: Effect) -> bool:

@@ -8,15 +8,17 @@ from flagger_py.api.status import Phase
 from flagger_py.rollout import alerts
 from flagger_py.rollout.asking import ask
 from flagger_py.rollout.deadlines import is_primary_ready, judge_primary
-from flagger_py.rollout.effects import CreatePrimary, EnsureApex, EnsureServices, Promote, ScaleTargetToZero
+from flagger_py.rollout.effects import CreatePrimary, EnsureApex, EnsureServices, Promote
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.promotion import is_carried
 from flagger_py.rollout.questions import QuestionKind
 from flagger_py.rollout.readiness import NotReady, Ready
 from flagger_py.rollout.revisions import publish_hashes, record_revision
 from flagger_py.rollout.routing import route, want
+from flagger_py.rollout.scaling import is_copy_missing
 from flagger_py.rollout.traffic import ALL_PRIMARY
 from flagger_py.rollout.turn import UNKNOWN_REVISION, Turn
+from flagger_py.rollout.upkeep import stop_canary
 
 
 def begin(turn: Turn) -> None:
@@ -49,17 +51,20 @@ def initialise(turn: Turn) -> None:
     if not isinstance(readiness, Ready):
         _tell_not_ready(turn, readiness.reason, is_final=not isinstance(readiness, NotReady))
         return
+    if not is_copy_missing(turn):
+        _switch(turn)
+
+
+def _switch(turn: Turn) -> None:
+    """The primary can serve: users go to it, then the target goes to zero."""
     if not turn.world.services.apex:
         turn.do(EnsureApex())
     route(turn)
     if not turn.world.services.apex or turn.world.routes != ALL_PRIMARY:
         turn.hold("the apex service and the routes are being set up")
         return
-    if turn.canary_replicas > 0:
-        turn.do(ScaleTargetToZero())
-        turn.hold("the target is being scaled to zero")
-        return
-    _finish(turn)
+    if stop_canary(turn):
+        _finish(turn)
 
 
 def _is_made_anew(turn: Turn) -> bool:
@@ -77,6 +82,7 @@ def _is_made_anew(turn: Turn) -> bool:
 
 def _finish(turn: Turn) -> None:
     want(turn, ALL_PRIMARY)
+    turn.update(autoscaler=turn.world.scaler.ref)
     turn.update(promoted_revision=turn.record.revision, promoted_configs=turn.stored_configs_digest, step_started_at=None, promoting=False)
     turn.restart_clocks()
     turn.set_status(failed_checks=0, iterations=0)

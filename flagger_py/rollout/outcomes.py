@@ -9,7 +9,6 @@ from flagger_py.api.rollout_record import MESSAGE_LIMIT, Outcome
 from flagger_py.api.status import Phase
 from flagger_py.rollout import alerts
 from flagger_py.rollout.deadlines import judge_primary
-from flagger_py.rollout.effects import ScaleTargetToZero
 from flagger_py.rollout.identity import flagger_hash
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.outbox import post
@@ -18,9 +17,10 @@ from flagger_py.rollout.readiness import Ready
 from flagger_py.rollout.revisions import record_promoted
 from flagger_py.rollout.routing import route, want
 from flagger_py.rollout.runs import restart
+from flagger_py.rollout.scaling import has_enough_pods
 from flagger_py.rollout.traffic import ALL_PRIMARY
 from flagger_py.rollout.turn import Turn
-from flagger_py.rollout.upkeep import run_canary
+from flagger_py.rollout.upkeep import run_canary, stop_canary
 
 
 class Result(StrEnum):
@@ -61,11 +61,8 @@ def unwind(turn: Turn) -> None:
         return
     if not _is_traffic_back(turn):
         return
-    if turn.canary_replicas > 0:
-        turn.do(ScaleTargetToZero())
-        turn.hold("the canary is being scaled to zero")
-        return
-    _settle(turn)
+    if stop_canary(turn):
+        _settle(turn)
 
 
 def _is_cancelled(turn: Turn) -> bool:
@@ -79,6 +76,10 @@ def _is_traffic_back(turn: Turn) -> bool:
     readiness = judge_primary(turn)
     if not isinstance(readiness, Ready):
         _stay_on_canary(turn, readiness.reason)
+        return False
+    if not has_enough_pods(turn):
+        run_canary(turn)
+        route(turn)
         return False
     if turn.desired != ALL_PRIMARY:
         want(turn, ALL_PRIMARY)

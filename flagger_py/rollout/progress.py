@@ -22,6 +22,7 @@ from flagger_py.rollout.questions import Answer, QuestionKind
 from flagger_py.rollout.readiness import Dead, NotReady
 from flagger_py.rollout.routing import mend_step_clock, route, routes_drift, want
 from flagger_py.rollout.runs import restart
+from flagger_py.rollout.scaling import has_enough_pods, hold_primary
 from flagger_py.rollout.traffic import ALL_PRIMARY, Pending, Routes
 from flagger_py.rollout.turn import Turn
 from flagger_py.rollout.upkeep import keep_services, run_canary
@@ -109,7 +110,7 @@ def _reset_traffic(turn: Turn) -> None:
     """Before the first step all traffic belongs to the primary; an unready one gets no more than it has (engine:HAZ-12)."""
     live = turn.world.routes
     if is_primary_ready(turn):
-        if turn.desired != ALL_PRIMARY:
+        if turn.desired != ALL_PRIMARY and has_enough_pods(turn):
             want(turn, ALL_PRIMARY)
     elif isinstance(live, Routes) and live.primary < turn.desired.primary:
         want(turn, live)
@@ -301,6 +302,7 @@ def _confirm_promotion(turn: Turn, answer: Answer) -> None:
 
 def begin_promotion(turn: Turn) -> None:
     """Store the intent before the primary is touched (engine:HAZ-09)."""
+    hold_primary(turn)
     turn.update(promoting=True, paused_since=None)
     turn.tell(
         Severity.NORMAL,

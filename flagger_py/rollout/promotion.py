@@ -4,16 +4,17 @@ from flagger_py.api.rollout_record import MESSAGE_LIMIT, Outcome
 from flagger_py.api.status import Phase
 from flagger_py.rollout import alerts, strategies
 from flagger_py.rollout.deadlines import judge_canary, judge_primary
-from flagger_py.rollout.effects import PruneConfigs, ScaleTargetToZero
+from flagger_py.rollout.effects import PruneConfigs
 from flagger_py.rollout.identity import promotion_id
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.outcomes import Result, post_rollout
 from flagger_py.rollout.readiness import Dead, NotReady, Ready
 from flagger_py.rollout.revisions import publish_hashes
 from flagger_py.rollout.routing import mend_step_clock, route, want
+from flagger_py.rollout.scaling import has_enough_pods
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, Routes
 from flagger_py.rollout.turn import Turn
-from flagger_py.rollout.upkeep import keep_services, run_canary
+from flagger_py.rollout.upkeep import keep_services, run_canary, stop_canary
 
 
 def is_carried(turn: Turn) -> bool:
@@ -74,7 +75,7 @@ def _next_stage(turn: Turn) -> None:
     run_canary(turn)
     if isinstance(judge_canary(turn), Dead):
         want(turn, ALL_PRIMARY)
-    elif _is_stage_due(turn):
+    elif has_enough_pods(turn) and _is_stage_due(turn):
         want(turn, strategies.promotion_routes(turn.plan, turn.desired))
     else:
         return
@@ -133,16 +134,13 @@ def leave_canary(turn: Turn) -> None:
     if (record.promoted_revision, record.promoted_configs) == (record.revision, turn.stored_configs_digest):
         _resume(turn)
         return
-    if turn.desired != ALL_PRIMARY:
+    if turn.desired != ALL_PRIMARY and has_enough_pods(turn):
         want(turn, ALL_PRIMARY)
     route(turn, urgent=True)
     if turn.world.routes != ALL_PRIMARY:
         turn.hold("traffic is going back to the primary")
         turn.retry = True
-    elif turn.canary_replicas > 0:
-        turn.do(ScaleTargetToZero())
-        turn.hold("the canary is being scaled to zero")
-    else:
+    elif stop_canary(turn):
         turn.update(serving_canary=False)
         turn.enter(Phase.FAILED)
 
@@ -173,11 +171,10 @@ def finalising(turn: Turn) -> None:
         return
     if not turn.interval_is_over():
         return
-    if turn.canary_replicas > 0:
-        turn.do(ScaleTargetToZero(), PruneConfigs())
-        turn.hold("the canary is being scaled to zero")
-        return
-    _succeed(turn)
+    if stop_canary(turn):
+        _succeed(turn)
+    else:
+        turn.do(PruneConfigs())
 
 
 def _succeed(turn: Turn) -> None:

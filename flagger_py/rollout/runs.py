@@ -6,6 +6,7 @@ from flagger_py.rollout.deadlines import is_primary_ready
 from flagger_py.rollout.notices import Severity
 from flagger_py.rollout.revisions import record_revision
 from flagger_py.rollout.routing import route, want
+from flagger_py.rollout.scaling import has_enough_pods, note_start
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY
 from flagger_py.rollout.turn import Turn
 from flagger_py.rollout.upkeep import run_canary
@@ -14,6 +15,7 @@ from flagger_py.rollout.upkeep import run_canary
 def begin_run(turn: Turn) -> None:
     """A new revision is let in: scale the canary up."""
     _store_run(turn)
+    note_start(turn)
     turn.tell(Severity.NORMAL, f"New revision detected! Scaling up {turn.plan.target_name}", "new-revision")
     alerts.run_started(turn)
     run_canary(turn)
@@ -23,11 +25,12 @@ def begin_run(turn: Turn) -> None:
 def restart(turn: Turn) -> None:
     """A newer revision supersedes the one under test: all from the start, with the traffic on the primary.
 
-    The confirm-rollout gate is not asked again. An unready primary gets no traffic: the weights then stay until it is Ready.
+    The confirm-rollout gate is not asked again. A primary that is unready, or too small, gets no traffic: the weights then stay until
+    it is Ready (engine:HAZ-41).
     """
-    before = turn.desired
+    before, has_room = turn.desired, has_enough_pods(turn)
     _store_run(turn)
-    if before.primary < turn.desired.primary and not is_primary_ready(turn):
+    if before.primary < turn.desired.primary and not (is_primary_ready(turn) and has_room):
         want(turn, before)
     turn.tell(Severity.NORMAL, f"New revision detected! Restarting analysis for {turn.plan.target_name}", "restart")
     run_canary(turn)
@@ -36,7 +39,10 @@ def restart(turn: Turn) -> None:
 
 def begin_again(turn: Turn) -> None:
     """The same revision from the start, because a person wants it; the pass goes on with its first step."""
+    before, has_room = turn.desired, has_enough_pods(turn)
     _store_run(turn)
+    if before.primary < turn.desired.primary and not has_room:
+        want(turn, before)
     turn.tell(Severity.NORMAL, f"Restarting analysis for {turn.plan.target_name}", "begin-again")
 
 

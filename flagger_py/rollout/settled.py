@@ -12,6 +12,7 @@ from flagger_py.rollout.readiness import NotReady
 from flagger_py.rollout.revisions import record_promoted
 from flagger_py.rollout.routing import route, routes_drift
 from flagger_py.rollout.runs import begin_run
+from flagger_py.rollout.scaling import pause
 from flagger_py.rollout.traffic import ALL_PRIMARY
 from flagger_py.rollout.turn import Turn
 from flagger_py.rollout.upkeep import keep_services, run_canary
@@ -43,6 +44,8 @@ def _replace_primary(turn: Turn) -> None:
 
 def _stay(turn: Turn) -> None:
     _forget_start(turn)
+    if not turn.record.serving_canary:
+        pause(turn)
     if turn.record.serving_canary and is_primary_ready(turn):
         leave_canary(turn)
     elif turn.canary_replicas > 0 and not turn.record.serving_canary:
@@ -75,6 +78,9 @@ def start(turn: Turn) -> None:
     if not turn.world.may_start:
         turn.hold("as many runs as allowed have started")
         turn.retry = True
+        return
+    if turn.world.scaler.problem:
+        turn.hold(turn.world.scaler.problem)
         return
     if not _primary_allows(turn):
         return

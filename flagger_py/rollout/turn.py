@@ -120,7 +120,8 @@ class Turn:
         since = self.record.unready_since
         clocks = since.model_copy(update={name: self._past(getattr(since, name)) for name in type(since).model_fields})
         gate = self.record.gate and self.record.gate.model_copy(update={"since": self._past(self.record.gate.since)})
-        mended = {"step_started_at": self._past(self.record.step_started_at), "unready_since": clocks, "gate": gate}
+        hold = self.record.hold and self.record.hold.model_copy(update={"since": self._past(self.record.hold.since)})
+        mended = {"step_started_at": self._past(self.record.step_started_at), "unready_since": clocks, "gate": gate, "hold": hold}
         if any(getattr(self.record, name) != value for name, value in mended.items()):
             self.update(**mended)
 

@@ -1,6 +1,7 @@
 """What is repaired in every turn: Services, the primary, the canary's pods."""
 
-from flagger_py.rollout.effects import EnsureApex, EnsureServices, RestorePrimary, ScaleTargetUp
+from flagger_py.rollout.effects import EnsureApex, EnsureServices, RestorePrimary, ScaleTargetToZero, ScaleTargetUp
+from flagger_py.rollout.scaling import pause, resume
 from flagger_py.rollout.turn import Turn
 
 
@@ -20,6 +21,21 @@ def keep_primary(turn: Turn) -> None:
 
 
 def run_canary(turn: Turn) -> None:
-    """See that the canary has pods."""
-    if turn.world.target is not None and turn.target.is_at_zero:
-        turn.do(ScaleTargetUp())
+    """See that the canary has pods, and its autoscaler the say (workloads:AS-04)."""
+    if turn.world.target is None:
+        return
+    resume(turn)
+    if turn.target.is_at_zero:
+        turn.do(ScaleTargetUp(turn.world.scaler.start_replicas))
+
+
+def stop_canary(turn: Turn) -> bool:
+    """Whether the canary has no pods and nothing that would start some; if not, they are taken away (workloads:AS-04)."""
+    pause(turn)
+    is_paused = turn.world.scaler.is_paused is not False
+    if turn.canary_replicas > 0:
+        turn.do(ScaleTargetToZero())
+    elif is_paused or turn.world.target is None:
+        return True
+    turn.hold("the canary is being scaled to zero")
+    return False

@@ -1,6 +1,8 @@
 """What is observed of the two versions of a workload, reduced to what decisions need."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
 
 from flagger_py.rollout.readiness import Readiness
 
@@ -51,6 +53,56 @@ class PrimaryView:
     def is_available(self) -> bool:
         """As in `TargetView`."""
         return self.available > 0 or not self.has_pods
+
+
+class CopyState(StrEnum):
+    """How the primary's autoscaler compares with what it is to be, its least replicas left aside."""
+
+    MISSING = "missing"
+    PAUSED = "paused"
+    """It holds the primary at a fixed number of pods, which only the target's may do (workloads:KEDA-03)."""
+    DIFFERS = "differs"
+    DATED = "dated"
+    """It does what it is to do, and looks otherwise: other metadata, or Flagger's form. It gets ours with the next promotion."""
+    IN_STEP = "in step"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaLimits:
+    """Between which numbers an autoscaler moves."""
+
+    least: int = 0
+    most: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalerView:
+    """The target's autoscaler, and the primary's copy of it (workloads:§4)."""
+
+    ref: str = ""
+    """`Kind/name` of the target's; empty where there is none, or where the kind of target has no use for one (DS-07)."""
+    problem: str = ""
+    """Why the primary can have no copy: the target's is missing, its kind is not served, or it makes none that is valid."""
+    is_hidden: bool = False
+    """The problem is a missing right: the autoscaler may well be there."""
+    remark: str = ""
+    """What is odd about it, and in the way of nothing."""
+    copy: CopyState = CopyState.IN_STEP
+    digest: str = ""
+    """Stands for all that the copy is to be."""
+    live: ReplicaLimits = ReplicaLimits()
+    """Those of the copy as it is."""
+    wanted: ReplicaLimits = ReplicaLimits()
+    """Those that it is to have."""
+    start_replicas: int | None = None
+    """How many pods a canary starts with; `None` where the autoscaler does not say (DEP-08)."""
+    is_paused: bool | None = None
+    """Whether the target's holds it at zero; `None` for a kind that needs no pause, or one that cannot be looked at (AS-04)."""
+    has_former: bool = False
+    """The copy of the autoscaler that the record names, and the Canary no longer, still exists (AS-08)."""
+
+
+NO_SCALER: Final = ScalerView()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from flagger_py.rollout.identity import configs_digest
 from flagger_py.rollout.plan import Plan
 from flagger_py.rollout.questions import Answer, QuestionKey
 from flagger_py.rollout.traffic import Pending, Routes
-from flagger_py.rollout.views import PrimaryView, RestorationView, ServicesView, TargetView
+from flagger_py.rollout.views import NO_SCALER, PrimaryView, RestorationView, ScalerView, ServicesView, TargetView
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class World:
     """When the target was first seen ready, without a break since; `None`: not known, or it is not."""
     configs: ConfigsView = ConfigsView()
     services: ServicesView = NOTHING_YET
+    scaler: ScalerView = NO_SCALER
     routes: Routes | Pending = NOT_LOOKED_AT
     routes_changed_at: datetime | None = None
     """When this process has changed the weights last; `None`: not since it was started."""

@@ -122,6 +122,8 @@ class MemoryCluster:
     web: Web = field(default_factory=Web)
     ready_after: float = 1.0
     broken_images: set[str] = field(default_factory=set)
+    room: dict[str, int] = field(default_factory=dict)
+    """By workload: no more pods than these find a node."""
     start: datetime = START
     """The time of day at which the loop's clock began."""
     target: Resource = DEPLOYMENT
@@ -241,6 +243,8 @@ async def _roll(cluster: MemoryCluster, resource: Resource, manifest: Manifest, 
     is_broken = image in cluster.broken_images and wanted > 0
     await asyncio.sleep(cluster.ready_after if not is_broken else 30)
     status = {"observedGeneration": manifest["metadata"]["generation"], **status_of(wanted, is_broken)}
+    room = cluster.room.get(ref.name, wanted)
+    status |= {key: min(status[key], room) for key in ("readyReplicas", "availableReplicas") if key in status}
     try:
         await cluster.client.patch(ref, MergePatch({"status": status}), subresource="status")
     except ApiError:

@@ -6,7 +6,7 @@ from flagger_py.api import effective, support
 from flagger_py.api.canary import Canary
 from flagger_py.api.problems import Problem, invalid, not_supported, warning
 from flagger_py.api.providers import KNATIVE, USE_INSTEAD, traffic_provider
-from flagger_py.api.references import KNATIVE_API_VERSION, TARGET_NAME_LIMIT, AutoscalerRef
+from flagger_py.api.references import KNATIVE_API_VERSION, SCALED_OBJECT, TARGET_NAME_LIMIT, AutoscalerRef
 from flagger_py.api.support import Area
 from flagger_py.api.validation.context import Context
 
@@ -89,17 +89,18 @@ def _autoscaler_problems(canary: Canary) -> Iterator[Problem]:
     autoscaler, path = canary.spec.autoscaler_ref, "spec.autoscalerRef"
     if autoscaler is None:
         return
-    if not support.is_supported(Area.AUTOSCALER, autoscaler.kind) and support.is_known(Area.AUTOSCALER, autoscaler.kind):
-        yield not_supported(f"{path}.kind", autoscaler.kind, "autoscalers are not supported by this version yet")
     if canary.spec.target_ref.kind not in {"", "Deployment"}:
         yield warning(path, None, f"is of no use for a {canary.spec.target_ref.kind}", "GAP-49")
-    if autoscaler.primary_scaler_queries and autoscaler.kind != "ScaledObject":
+    if autoscaler.primary_scaler_queries and autoscaler.kind != SCALED_OBJECT:
         yield warning(f"{path}.primaryScalerQueries", None, "is read for a ScaledObject only", "GAP-52")
     yield from _replica_problems(autoscaler, path)
 
 
 def _replica_problems(autoscaler: AutoscalerRef, path: str) -> Iterator[Problem]:
     replicas = autoscaler.primary_scaler_replicas
+    if replicas and replicas.min_replicas == 0 and autoscaler.kind != SCALED_OBJECT:
+        message = f"must be at least 1: only a {SCALED_OBJECT} may have 0"
+        yield invalid(f"{path}.primaryScalerReplicas.minReplicas", 0, message, "engine:VAL-04")
     if replicas is None or replicas.min_replicas is None or replicas.max_replicas is None:
         return
     if replicas.min_replicas > replicas.max_replicas:

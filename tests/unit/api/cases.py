@@ -454,7 +454,6 @@ TARGET = [
         says="itself",
         admission=True,
     ),
-    Case(rule="HPA", changes={"spec.autoscalerRef": HPA}, path="spec.autoscalerRef.kind", severity=NOT_SUPPORTED),
     Case(rule="GAP-49", changes={"spec.autoscalerRef": HPA, f"{T}.kind": "DaemonSet"}, path="spec.autoscalerRef", severity=WARNING),
     Case(
         rule="GAP-51",

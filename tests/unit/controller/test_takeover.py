@@ -10,7 +10,7 @@ from tests.memory.recordings import Recording, cluster_of, image_of, weights_see
 
 pytestmark = pytest.mark.looptime
 
-WEIGHTED = ("gateway-weighted", "istio-weighted", "contour-weighted", "istio-daemonset")
+WEIGHTED = ("gateway-weighted", "istio-weighted", "contour-weighted", "istio-daemonset", "istio-hpa")
 ALLOWED = {("create", "controllerrevisions"), ("patch", "canaries"), ("create", "events")}
 """What an adoption writes: the promoted template, our part of the status, and what it says about that."""
 
@@ -225,17 +225,3 @@ async def test_users_that_flagger_pinned_to_the_canary_stay_pinned() -> None:
         assert status["sessionAffinityCookie"] == cookie
         status = await cluster.until_phase("Succeeded")
         assert status["previousSessionAffinityCookie"] == cookie
-
-
-UNSUPPORTED = {"istio-hpa": "autoscalers"}
-
-
-@pytest.mark.parametrize("scenario", UNSUPPORTED)
-async def test_a_run_of_a_kind_that_is_not_supported_yet_is_left_as_it_is(scenario: str) -> None:
-    """api:GAP: the Canary says what is missing, and nothing of the run is touched."""
-    async with cluster_of(Recording(scenario, "progressing")) as cluster, running_controller(cluster):
-        status = await cluster.until(lambda status: any(one["type"] == "Valid" for one in status["conditions"]), seconds=30)
-        await asyncio.sleep(60)
-        (refusal,) = (one for one in status["conditions"] if one["type"] == "Valid")
-        assert (refusal["reason"], UNSUPPORTED[scenario] in refusal["message"]) == ("NotSupported", True)
-        assert {(one.resource, one.subresource) for one in writes(cluster)} <= {("canaries", "status"), ("events", "")}

@@ -18,15 +18,21 @@ from flagger_py.rollout.effects import (
     EnsureApex,
     EnsureServices,
     FinalizerEffect,
+    KeepPrimaryScaler,
     NudgeRoutes,
+    PauseScaler,
     Promote,
     PruneConfigs,
+    RaisePrimary,
     RemoveFinalizer,
+    RemoveFormerScaler,
     RestorationEffect,
     RestoreApex,
     RestorePrimary,
     RestoreTarget,
+    ResumeScaler,
     RevertRoutes,
+    ScalerEffect,
     ScaleTargetToZero,
     ScaleTargetUp,
     SetTraffic,
@@ -36,9 +42,22 @@ from flagger_py.rollout.effects import (
 from flagger_py.rollout.identity import configs_digest, promotion_id
 from flagger_py.rollout.plan import Plan
 from flagger_py.rollout.questions import Answer, Question, QuestionKey
-from flagger_py.rollout.readiness import Readiness, Ready
+from flagger_py.rollout.readiness import NotReady, Readiness, Ready
 from flagger_py.rollout.traffic import Pending, Routes
-from flagger_py.rollout.views import Back, Lost, Owed, Part, PrimaryView, RestorationView, ServicesView, TargetView
+from flagger_py.rollout.views import (
+    NO_SCALER,
+    Back,
+    CopyState,
+    Lost,
+    Owed,
+    Part,
+    PrimaryView,
+    ReplicaLimits,
+    RestorationView,
+    ScalerView,
+    ServicesView,
+    TargetView,
+)
 from flagger_py.rollout.world import NOT_LOOKED_AT, NOTHING_YET, ConfigsView, Fault, FirstContact, World
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -91,6 +110,7 @@ class Simulation:
     routes_changed_at: datetime | None = None
     checksums: Mapping[str, str] | None = field(default_factory=dict)
     services: ServicesView = NOTHING_YET
+    scaler: ScalerView = NO_SCALER
     routes: Routes | Pending = NOT_LOOKED_AT
     faults: tuple[Fault, ...] = ()
     failures: tuple[Fault, ...] = ()
@@ -125,6 +145,7 @@ class Simulation:
             routes_changed_at=self.routes_changed_at,
             configs=ConfigsView(self.checksums),
             services=self.services,
+            scaler=self.scaler,
             routes=self.routes,
             first_contact=self.first_contact,
             restoration=self.restoration or self._restoration(),
@@ -193,7 +214,16 @@ class Simulation:
         raise AssertionError(f"does not settle: {self.canary.status}")
 
     def _moment(self) -> tuple[object, ...]:
-        return (self.canary.status, self.target, self.primary, self.routes, self.services, dict(self.answers), dict(self.asking))
+        return (
+            self.canary.status,
+            self.target,
+            self.primary,
+            self.scaler,
+            self.routes,
+            self.services,
+            dict(self.answers),
+            dict(self.asking),
+        )
 
     def advance(self, seconds: float = 10) -> None:
         """Let time go by, then pass until all is quiet."""
@@ -233,16 +263,48 @@ class Simulation:
                 self._restore()
             case SetTraffic(traffic):
                 self.routes = traffic.routes
-            case ScaleTargetUp():
+            case ScaleTargetUp(replicas):
                 assert self.target is not None
-                self.target = replace(self.target, replicas=2, available=2, generation=self.target.generation + 1)
+                count = replicas or 2
+                self.target = replace(self.target, replicas=count, available=count, generation=self.target.generation + 1)
             case ScaleTargetToZero():
                 assert self.target is not None
                 self.target = replace(self.target, replicas=0, available=0, generation=self.target.generation + 1)
             case PruneConfigs() | Adopt() | NudgeRoutes():
                 pass
             case _:
+                self._apply_other(effect)
+
+    def _apply_other(self, effect: ScalerEffect | RestorationEffect | FinalizerEffect) -> None:
+        match effect:
+            case ResumeScaler() | PauseScaler() | KeepPrimaryScaler() | RaisePrimary() | RemoveFormerScaler():
+                self._apply_to_scalers(effect)
+            case _:
                 self._apply_at_the_end(effect)
+
+    def _apply_to_scalers(self, effect: ScalerEffect) -> None:
+        match effect:
+            case ResumeScaler() | PauseScaler():
+                self.scaler = replace(self.scaler, is_paused=isinstance(effect, PauseScaler))
+            case KeepPrimaryScaler(_, least, whole):
+                live, wanted = self.scaler.live, self.scaler.wanted
+                low = max(wanted.least, least) if whole else max(live.least, wanted.least, least)
+                most = wanted.most if whole else max(live.most, wanted.most)
+                state = CopyState.IN_STEP if whole or self.scaler.copy is not CopyState.DIFFERS else CopyState.DIFFERS
+                self.scaler = replace(self.scaler, copy=state, live=ReplicaLimits(min(low, most), most))
+            case RaisePrimary(count):
+                assert self.primary is not None
+                if count > self.primary.replicas:
+                    self.primary = replace(self.primary, replicas=count, readiness=NotReady(f"of {count} pods some are missing"))
+            case RemoveFormerScaler():
+                self.scaler = replace(self.scaler, has_former=False)
+            case _:
+                assert_never(effect)
+
+    def start_pods(self) -> None:
+        """The pods that the primary was given are ready."""
+        assert self.primary is not None
+        self.primary = replace(self.primary, available=self.primary.replicas, readiness=Ready())
 
     def _apply_at_the_end(self, effect: RestorationEffect | FinalizerEffect) -> None:
         match effect:
@@ -297,4 +359,5 @@ class Simulation:
 
     def _carry(self, revision: str, configs: str) -> None:
         self.primary_revision = revision
-        self.primary = PrimaryView(2, 2, self.new_primary_readiness, promotion_id(UID, revision, configs))
+        replicas = self.primary.replicas if self.primary and self.scaler.ref else 2
+        self.primary = PrimaryView(replicas, replicas, self.new_primary_readiness, promotion_id(UID, revision, configs))
