@@ -58,10 +58,14 @@ def raise_limit(turn: Turn) -> timedelta:
 
 
 def is_raise_over(turn: Turn) -> bool:
-    """Whether the pods that the primary was given have been waited for as long as they may be. A promotion is in no hurry."""
-    hold = turn.record.hold
-    is_promotion = turn.record.promoting and not turn.record.serving_canary
-    return hold is not None and not is_promotion and turn.now >= hold.since + raise_limit(turn)
+    """Whether the pods that the primary was given have been waited for as long as they may be.
+
+    A canary that serves nobody is no place to wait, and a promotion is in no hurry.
+    """
+    hold, target = turn.record.hold, turn.world.target
+    if hold is None or (turn.record.promoting and not turn.record.serving_canary):
+        return False
+    return target is None or not target.is_available or turn.now >= hold.since + raise_limit(turn)
 
 
 def _is_raised_enough(turn: Turn, primary: PrimaryView) -> bool:

@@ -66,13 +66,12 @@ def note_start(turn: Turn) -> None:
 def has_enough_pods(turn: Turn) -> bool:
     """Whether the primary has the pods for the traffic that is on the canary; if not, it is given them.
 
-    It is waited for only so long, and not at all for a canary that serves nobody.
+    It is waited for only so long, but for a promotion.
     """
     if turn.primary is None or not turn.world.scaler.ref or turn.desired.canary == 0 or turn.primary.replicas >= _needed(turn):
         return True
     hold_primary(turn)
-    target = turn.world.target
-    if target is None or not target.is_available or is_raise_over(turn):
+    if is_raise_over(turn):
         return True
     judge_primary(turn)  # it says when the raise has been waited for long enough
     turn.hold(f"the primary is being raised to {_needed(turn)} pods")

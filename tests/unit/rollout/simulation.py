@@ -295,7 +295,9 @@ class Simulation:
             case RaisePrimary(count):
                 assert self.primary is not None
                 if count > self.primary.replicas:
-                    self.primary = replace(self.primary, replicas=count, readiness=NotReady(f"of {count} pods some are missing"))
+                    missing = NotReady(f"of {count} pods some are missing")
+                    readiness = missing if isinstance(self.primary.readiness, Ready) else self.primary.readiness
+                    self.primary = replace(self.primary, replicas=count, readiness=readiness)
             case RemoveFormerScaler():
                 self.scaler = replace(self.scaler, has_former=False)
             case _:

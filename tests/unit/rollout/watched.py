@@ -2,6 +2,7 @@
 
 from flagger_py.api.rollout_record import RolloutRecord
 from flagger_py.api.status import CanaryStatus, Phase
+from flagger_py.rollout.deadlines import LONGEST_RAISE
 from flagger_py.rollout.decision import Decision
 from flagger_py.rollout.effects import (
     CreatePrimary,
@@ -14,7 +15,7 @@ from flagger_py.rollout.effects import (
     ScaleTargetToZero,
     SetTraffic,
 )
-from flagger_py.rollout.readiness import Ready
+from flagger_py.rollout.readiness import NotReady, Ready
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, Routes
 from flagger_py.rollout.turn import UNKNOWN_REVISION
 from tests.unit.rollout.simulation import Simulation
@@ -96,7 +97,15 @@ class Watched(Simulation):
             assert self.target.available > 0
         if wanted.primary > live[0]:
             assert self.primary, "no traffic to a primary that does not exist"
-            assert isinstance(self.primary.readiness, Ready), "a weight is raised only while the version is Ready"
+            assert isinstance(self.primary.readiness, Ready) or self._has_waited_for_pods(), "a weight is raised only while it is Ready"
+
+    def _has_waited_for_pods(self) -> bool:
+        """A primary that is given more pods is ready before they are, at the end of the time that they have (workloads:AS-05)."""
+        hold, primary = self.record.hold, self.primary
+        if hold is None or primary is None or not isinstance(primary.readiness, NotReady) or self.record.promoting:
+            return False
+        is_over = self.now >= hold.since + min(self.plan.interval, LONGEST_RAISE) or self.target is None or self.target.available < 1
+        return is_over and primary.available >= max(hold.available, 1)
 
     def _check_restoration(self, effect: Effect) -> None:
         """Users go to the target only while it can serve, and the primary goes only when nobody is left on it."""
