@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from flagger_py.local.envoy.translation import GATEWAY, HTTP_PROXY, ISTIO_GATEWAY
 from flagger_py.local.resources import NAMESPACE
-from flagger_py.objects.resource import CANARY, DAEMON_SET, DEPLOYMENT, METRIC_TEMPLATE, Manifest, Resource
+from flagger_py.objects.resource import CANARY, DAEMON_SET, DEPLOYMENT, METRIC_TEMPLATE, SERVICE, Manifest, Resource
 
 APP: Final = "web"
 HOST: Final = "web.example.com"
@@ -40,7 +40,7 @@ class Sample:
     threshold: int = 2
     replicas: int = 2
     target: Resource = DEPLOYMENT
-    """The kind of the target: a Deployment or a DaemonSet."""
+    """The kind of the target: a Deployment, a DaemonSet, or a Service that leads to one of several Deployments."""
     analysis: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of `spec.analysis`."""
 
@@ -52,11 +52,34 @@ class Sample:
 def objects(sample: Sample, version: str = "1") -> list[Applied]:
     """Namespace, app, gateway, metric templates and Canary, in the order in which they can be created."""
     namespace: Applied = (NAMESPACE, {"metadata": {"name": sample.namespace}})
-    return [namespace, *_gateway(sample), workload(sample, version), *_metric_templates(sample), (CANARY, canary(sample))]
+    return [namespace, *_gateway(sample), *_target(sample, version), *_metric_templates(sample), (CANARY, canary(sample))]
+
+
+def _target(sample: Sample, version: str) -> list[Applied]:
+    if sample.target == SERVICE:
+        return [(DEPLOYMENT, versioned(sample, version, {})), (SERVICE, service(sample, version))]
+    return [workload(sample, version)]
+
+
+def versioned(sample: Sample, version: str, environment: Mapping[str, str]) -> Manifest:
+    """A Deployment for one version, beside those of others; `environment` makes it fail (see `demo_app`)."""
+    labels = {"app": APP, "version": version}
+    template = {"metadata": {"labels": labels}, "spec": pod_spec(version, environment)}
+    spec = {"replicas": sample.replicas, "selector": {"matchLabels": labels}, "template": template}
+    return {"metadata": {"name": f"{APP}-{version}", "namespace": sample.namespace}, "spec": spec}
+
+
+def service(sample: Sample, version: str) -> Manifest:
+    """The user's Service that leads to one version."""
+    ports = [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
+    return {
+        "metadata": {"name": APP, "namespace": sample.namespace},
+        "spec": {"selector": {"app": APP, "version": version}, "ports": ports},
+    }
 
 
 def workload(sample: Sample, version: str) -> Applied:
-    """The target, of the sample's kind."""
+    """The target, where it has pods of its own."""
     manifest = deployment(sample, version)
     if sample.target == DEPLOYMENT:
         return DEPLOYMENT, manifest
@@ -110,7 +133,7 @@ def canary(sample: Sample) -> Manifest:
             "provider": sample.provider,
             "targetRef": {"apiVersion": sample.target.api_version, "kind": sample.target.kind, "name": APP},
             "progressDeadlineSeconds": 60,
-            "service": {"port": 80, "targetPort": "http", "portName": "http", **_route(sample)},
+            "service": {"port": 80, **_ports(sample), **_route(sample)},
             "analysis": {
                 "interval": sample.interval,
                 "threshold": sample.threshold,
@@ -121,6 +144,11 @@ def canary(sample: Sample) -> Manifest:
             },
         },
     }
+
+
+def _ports(sample: Sample) -> dict[str, Any]:
+    """What the generated Services need; a Service that is the target says so itself."""
+    return {} if sample.target == SERVICE else {"targetPort": "http", "portName": "http"}
 
 
 def _route(sample: Sample) -> dict[str, Any]:
@@ -147,11 +175,12 @@ def _gateway(sample: Sample) -> list[Applied]:
 
 
 def _metrics(sample: Sample) -> list[dict[str, Any]]:
-    """The built-in checks; on Gateway API the templates, since Envoy's own statistics also see what never reached the app.
+    """The built-in checks; on Gateway API the templates, since Envoy's own statistics also see what never reached the app. Of a Service
+    too: built-in checks go by the names of pods.
 
     The bound of the latency leaves room for a machine that is busy with other things.
     """
-    if sample.provider.startswith("gatewayapi:"):
+    if _has_templates(sample):
         return [
             {"name": name, "templateRef": {"name": name}, "thresholdRange": bounds, "interval": sample.window}
             for name, bounds in (("success-rate", {"min": 99}), ("latency", {"max": 1}))
@@ -176,8 +205,12 @@ histogram_quantile(0.99,
 """
 
 
+def _has_templates(sample: Sample) -> bool:
+    return sample.provider.startswith("gatewayapi:") or sample.target == SERVICE
+
+
 def _metric_templates(sample: Sample) -> list[Applied]:
-    if not sample.provider.startswith("gatewayapi:"):
+    if not _has_templates(sample):
         return []
     provider = {"type": "prometheus", "address": sample.prometheus_url}
     return [

@@ -15,11 +15,11 @@ import aiohttp
 from flagger_py.cli.local import ACCOUNT, controller_account
 from flagger_py.local.cluster import LocalCluster, LocalSettings, local_cluster
 from flagger_py.local.demo.controller import ControllerCommand, ControllerProcess, controller_process
-from flagger_py.local.samples import APP, Applied, Sample, new_version, objects
+from flagger_py.local.samples import APP, Applied, Sample, new_version, objects, versioned
 from flagger_py.local.traffic import UNKNOWN, LoadGenerator, TrafficSettings
 from flagger_py.objects.errors import NotFound
 from flagger_py.objects.patch import MergePatch
-from flagger_py.objects.resource import CANARY, EVENT, Manifest, Ref, Resource
+from flagger_py.objects.resource import CANARY, DEPLOYMENT, EVENT, SERVICE, Manifest, Ref, Resource
 from tests.local.weights import WeightLog
 
 LIMIT = 60.0
@@ -158,7 +158,22 @@ class App:
 
     async def release(self, version: str, **environment: str) -> None:
         """Set another version on the target; the environment makes it fail (see `demo_app`)."""
+        if self.sample.target == SERVICE:
+            await self._lead_to(version, environment)
+            return
         await self.patch(self.sample.target, APP, new_version(version, environment))
+
+    async def _lead_to(self, version: str, environment: Mapping[str, str]) -> None:
+        """Deploy a version beside the others, and point the Service to it once its pods are there."""
+        await self.site.cluster.apply([(DEPLOYMENT, versioned(self.sample, version, environment))])
+        async with asyncio.timeout(LIMIT):
+            while not await self._is_available(f"{APP}-{version}"):
+                await self.site.controllers.check()
+                await asyncio.sleep(POLL)
+        await self.patch(SERVICE, APP, {"spec": {"selector": {"version": version}}})
+
+    async def _is_available(self, name: str) -> bool:
+        return bool((await self.get(DEPLOYMENT, name)).get("status", {}).get("availableReplicas"))
 
     async def get(self, resource: Resource, name: str) -> Manifest:
         return await self.site.cluster.client.get(Ref(resource, self.sample.namespace, name))
@@ -181,16 +196,20 @@ class App:
         return [f"{event['type']} {event['message']}" for event in own]
 
     async def is_at_zero(self) -> bool:
-        """Whether the target is to run no pod."""
+        """Whether the target is to run no pod of its own."""
+        if self.sample.target == SERVICE:
+            return True
         spec = (await self.get(self.sample.target, APP))["spec"]
         return bool(spec["replicas"] == 0 if "replicas" in spec else spec["template"]["spec"].get("nodeSelector") == ZERO)
 
     async def primary_version(self) -> str:
-        """The image tag that the primary is given; none where it does not exist."""
+        """The version that the primary is given; none where it does not exist."""
         try:
             primary = await self.get(self.sample.target, f"{APP}-primary")
         except NotFound:
             return ""
+        if self.sample.target == SERVICE:
+            return str(primary["spec"]["selector"]["version"])
         return str(primary["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]
 
     async def until(self, holds: Callable[[Manifest], bool], what: str) -> Manifest:

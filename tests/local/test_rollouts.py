@@ -5,7 +5,7 @@ For each provider version 2 is promoted and version 3, half of whose answers are
 
 import pytest
 
-from flagger_py.objects.resource import DAEMON_SET, DEPLOYMENT, Resource
+from flagger_py.objects.resource import DAEMON_SET, DEPLOYMENT, SERVICE, Resource
 from tests.local.site import Site, site
 from tests.local.stage import on_stage
 from tests.local.weights import is_plausible
@@ -19,6 +19,7 @@ RATE = 50.0
     [
         *((provider, DEPLOYMENT) for provider in ("gatewayapi:v1", "gatewayapi:v1beta1", "istio", "contour")),
         ("gatewayapi:v1", DAEMON_SET),
+        *((provider, SERVICE) for provider in ("gatewayapi:v1", "istio", "contour")),
     ],
     ids=lambda value: value.kind if isinstance(value, Resource) else value,
 )
@@ -26,7 +27,7 @@ RATE = 50.0
 async def test_a_good_version_is_promoted_and_a_bad_one_is_rolled_back(site: Site, provider: str, target: Resource) -> None:
     """engine:WGT-01, routers:GW-12, IST-17, CON-01: at each step the answers fit the weight; no request fails but the bad version's.
 
-    workloads:DS-01: a DaemonSet is rolled out likewise.
+    workloads:DS-01, S17: a DaemonSet is rolled out likewise, and so is a Service that is led to the pods of another version.
     """
     analysis = {"stepWeights": STEPS, "stepWeight": None, "maxWeight": None}
     namespace = f"{provider.replace(':', '-')}-{target.plural}"
