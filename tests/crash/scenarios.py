@@ -1,18 +1,21 @@
 """The rollouts that are interrupted, from their preparation to what must be true in the end."""
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from flagger_py.objects.resource import ALERT_PROVIDER, CANARY, CONFIG_MAP, DAEMON_SET, EVENT, Manifest
+from flagger_py.objects.resource import ALERT_PROVIDER, CANARY, CONFIG_MAP, DAEMON_SET, EVENT, SCALED_OBJECT, Manifest
 from flagger_py.rollout.traffic import ALL_PRIMARY
 from tests.crash import lives
 from tests.crash.guard import Guard, image_of
 from tests.crash.settings import ALERT_PROVIDER_MANIFEST, ALERTS, HOOKS, SETTINGS, WEIGHTED, Setting
 from tests.memory.cluster import NAMESPACE, MemoryCluster, daemon_set, deployment, memory_cluster, wanted_pods
 from tests.memory.interruption import Wire
+from tests.memory.scaling import autoscaling, install_keda
 
 QUIET: Final = 30.0
 """Seconds after the end for whatever is still due; in the last half of them nothing may change any more."""
@@ -137,7 +140,7 @@ def play(scenario: Scenario, wire: Wire, *, controllers: int = 1) -> None:
 
 
 async def _play(scenario: Scenario, wires: list[Wire]) -> None:
-    async with memory_cluster() as cluster, lives.controllers(cluster, wires):
+    async with memory_cluster() as cluster, lives.controllers(cluster, wires), _autoscaling(cluster, scenario.setting):
         guard = Guard(cluster, scenario.setting.provider, scenario.setting.target)
         await scenario.prepare(cluster, guard)
         wires[0].begin()
@@ -145,6 +148,10 @@ async def _play(scenario: Scenario, wires: list[Wire]) -> None:
         await guard.until_phase(scenario.goal)
         await asyncio.sleep(QUIET)
         await _check_end(cluster, guard, scenario)
+
+
+def _autoscaling(cluster: MemoryCluster, setting: Setting) -> AbstractAsyncContextManager[None]:
+    return autoscaling(cluster, 2, SCALED_OBJECT, rounded=math.floor) if setting.autoscaler else nullcontext()
 
 
 async def _check_end(cluster: MemoryCluster, guard: Guard, scenario: Scenario) -> None:
@@ -166,6 +173,9 @@ async def create_app(cluster: MemoryCluster, setting: Setting) -> None:
     """A workload with a ConfigMap, and its Canary."""
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": NAMESPACE}, "data": {"colour": "blue"}}
     await cluster.client.create(CONFIG_MAP, config)
+    if setting.autoscaler:
+        await install_keda(cluster)
+        await cluster.client.create(SCALED_OBJECT, setting.autoscaler)
     await cluster.client.create(ALERT_PROVIDER, ALERT_PROVIDER_MANIFEST)
     await cluster.client.create(setting.target, app(setting, "web:1"))
     await cluster.client.create(CANARY, setting.canary())

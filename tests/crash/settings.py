@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from flagger_py.objects.resource import DAEMON_SET, DEPLOYMENT, Manifest, Resource
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, MIRRORED, Routes
+from tests.memory import scaling
 from tests.memory.cluster import NAMESPACE, canary
 
 STAGES: Final = ("confirm-rollout", "pre-rollout", "rollout", "confirm-traffic-increase", "confirm-promotion", "post-rollout", "event")
@@ -29,6 +30,8 @@ class Setting:
     provider: str = "gatewayapi:v1"
     target: Resource = DEPLOYMENT
     spec: Manifest = field(default_factory=dict)
+    autoscaler: Manifest | None = None
+    """A ScaledObject of the target, in whose hands the primary loses a pod while the canary takes traffic."""
     is_judged: bool = True
     """A bad version is one that fails its checks; else one whose pods never get ready."""
 
@@ -82,6 +85,9 @@ SETTINGS: Final[dict[str, Setting]] = {
     "blue/green on kubernetes": NO_ROUTER,
     "weighted with a mirror on istio": replace(MIRRORED_WEIGHTED, provider="istio"),
     "weighted, of a DaemonSet": replace(WEIGHTED, target=DAEMON_SET),
+    "weighted, with a ScaledObject": replace(
+        WEIGHTED, spec={"autoscalerRef": scaling.reference("ScaledObject")}, autoscaler=scaling.scaled_object(least=1)
+    ),
     "A/B test of a DaemonSet on istio": replace(AB_TEST, target=DAEMON_SET, provider="istio"),
 }
 

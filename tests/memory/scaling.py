@@ -60,22 +60,32 @@ async def install_keda(cluster: MemoryCluster) -> None:
     await cluster.client.create(DEFINITION, {"metadata": {"name": name}, "spec": spec})
 
 
-Demand = Callable[[str], int]
-"""How many pods a Deployment would need at the moment."""
+Demand = Callable[[int], int]
+"""How many pods so many percent of the traffic take."""
 
 
 @asynccontextmanager
-async def autoscaling(cluster: MemoryCluster, pods_for_all: int, resource: Resource = HORIZONTAL_POD_AUTOSCALER) -> AsyncIterator[None]:
+async def autoscaling(
+    cluster: MemoryCluster,
+    pods_for_all: int,
+    resource: Resource = HORIZONTAL_POD_AUTOSCALER,
+    *,
+    rounded: Callable[[float], int] = math.ceil,
+) -> AsyncIterator[None]:
     """Each Deployment with an autoscaler has, within its limits, the pods for its share of the traffic; all of it takes `pods_for_all`."""
+
+    def demand(share: int) -> int:
+        return rounded(pods_for_all * share / 100)
+
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(_scale(cluster, pods_for_all, resource), name="autoscaler")
+        task = group.create_task(_scale(cluster, demand, resource), name="autoscaler")
         try:
             yield
         finally:
             task.cancel()
 
 
-async def _scale(cluster: MemoryCluster, pods_for_all: int, resource: Resource) -> None:
+async def _scale(cluster: MemoryCluster, demand: Demand, resource: Resource) -> None:
     while True:
         await asyncio.sleep(PERIOD)
         primary, canary = await _weights(cluster)
@@ -83,7 +93,7 @@ async def _scale(cluster: MemoryCluster, pods_for_all: int, resource: Resource) 
             name = scaler["spec"]["scaleTargetRef"]["name"]
             share = primary if name == "web-primary" else canary
             try:
-                await _scale_one(cluster, scaler, name, math.ceil(pods_for_all * share / 100))
+                await _scale_one(cluster, scaler, name, demand(share))
             except ApiError:
                 continue  # it is being deleted
 
