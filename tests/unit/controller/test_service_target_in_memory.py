@@ -10,31 +10,18 @@ import pytest
 from flagger_py.objects.errors import NotFound
 from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import CANARY, CONTROLLER_REVISION, SERVICE, Manifest, Ref
-from tests.memory.cluster import HTTP_ROUTE, NAMESPACE, MemoryCluster, canary, memory_cluster, running_controller
+from tests.memory.cluster import HTTP_ROUTE, NAMESPACE, MemoryCluster, memory_cluster, running_controller
 from tests.memory.people import conditions, messages, told
 from tests.memory.recordings import VIRTUAL_SERVICE, weights_seen, writes
+from tests.memory.service_targets import select, selected, service, service_canary
 
 pytestmark = pytest.mark.looptime
 
 WEB: Final = Ref(CANARY, NAMESPACE, "web")
 LONG: Final = "a" * 55
-QUERY: Final = {"name": "errors", "query": "errors", "thresholdRange": {"min": 99}}
 PROVIDERS: Final = ("gatewayapi:v1", "istio")
 ALLOWED: Final = {("create", "controllerrevisions"), ("patch", "canaries"), ("create", "events")}
 """What an adoption writes: what was promoted, our part of the status, and what it says about that."""
-
-
-def service(name: str = "web", **spec: Any) -> Manifest:
-    selector = {"app": "web", "version": "1"}
-    ports = [{"name": "http", "port": 80, "targetPort": 8080}]
-    return {"metadata": {"name": name, "namespace": NAMESPACE}, "spec": {"selector": selector, "ports": ports, **spec}}
-
-
-def service_canary(name: str = "web", **spec: Any) -> Manifest:
-    manifest = canary(name, metrics=[QUERY])
-    gateways = {"gatewayRefs": manifest["spec"]["service"]["gatewayRefs"]}
-    manifest["spec"] |= {"targetRef": {"apiVersion": "v1", "kind": "Service", "name": name}, "service": {"port": 80, **gateways}, **spec}
-    return manifest
 
 
 @asynccontextmanager
@@ -52,16 +39,6 @@ async def initialised(name: str = "web", **spec: Any) -> AsyncIterator[MemoryClu
     async with with_service(name, **spec) as cluster, running_controller(cluster):
         await cluster.until_phase("Initialized", name=name)
         yield cluster
-
-
-async def select(cluster: MemoryCluster, version: str, name: str = "web") -> None:
-    """The user points the Service to the pods of another version."""
-    await cluster.patch(SERVICE, name, {"spec": {"selector": {"version": version}}})
-
-
-async def selected(cluster: MemoryCluster, name: str) -> str:
-    version: str = (await cluster.get(SERVICE, name))["spec"]["selector"]["version"]
-    return version
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
