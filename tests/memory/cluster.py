@@ -140,6 +140,13 @@ class MemoryCluster:
         containers = [{"name": "web", "image": image, "ports": [{"name": "http", "containerPort": 8080}]}]
         await self.patch(self.target, name, {"spec": {"template": {"spec": {"containers": containers}}}})
 
+    async def mend(self) -> None:
+        """From now on no image is broken, and pods that do not come up do."""
+        self.broken_images.clear()
+        for resource, status_of in ((DEPLOYMENT, _deployment_status), (DAEMON_SET, _daemon_set_status)):
+            for manifest in await self.client.find(resource, NAMESPACE):
+                await _roll(self, resource, manifest, status_of)
+
     async def status(self, name: str = "web") -> Manifest:
         return (await self.get(CANARY, name)).get("status") or {}
 
@@ -242,6 +249,7 @@ async def _roll(cluster: MemoryCluster, resource: Resource, manifest: Manifest, 
     wanted, image = wanted_pods(manifest), manifest["spec"]["template"]["spec"]["containers"][0]["image"]
     is_broken = image in cluster.broken_images and wanted > 0
     await asyncio.sleep(cluster.ready_after if not is_broken else 30)
+    is_broken = is_broken and image in cluster.broken_images  # it may have been mended meanwhile
     status = {"observedGeneration": manifest["metadata"]["generation"], **status_of(wanted, is_broken)}
     room = cluster.room.get(ref.name, wanted)
     status |= {key: min(status[key], room) for key in ("readyReplicas", "availableReplicas") if key in status}
