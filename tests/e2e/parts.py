@@ -49,7 +49,7 @@ PARTS: Final = (
     Part("refusals", "token and rights lost in the middle of a rollout", (f"{TESTS}/test_refusals.py",), Servers.NONE),
     Part("absences", "Prometheus and Contour away in the middle of a rollout", (f"{TESTS}/test_absences.py",), Servers.NONE),
     Part("leadership", "two replicas, killed and stopped", (f"{TESTS}/test_leadership.py",), Servers.NONE),
-    Part("contour", "rollouts through Contour and Envoy", (f"{TESTS}/test_rollouts.py",), Servers.ALL, workers=4),
+    Part("contour", "rollouts through Contour and Envoy", (f"{TESTS}/test_rollouts.py", f"{TESTS}/test_autoscaling.py"), Servers.ALL, 4),
     Part(
         "objects", "CRDs and rendered routes", ("tests/e2e/test_definitions.py", "tests/e2e/test_router_objects.py"), Servers.CONTROL_PLANE
     ),
