@@ -11,6 +11,7 @@ from tests.e2e.binaries import module_file, module_files
 GATEWAY_API: Final = ("sigs.k8s.io/gateway-api", "v1.7.0")
 ISTIO: Final = ("istio.io/api", "v1.31.1")
 CONTOUR: Final = ("github.com/projectcontour/contour", "v1.33.8")
+KNATIVE: Final = ("knative.dev/serving", "v0.51.0")
 SETTLING_SECONDS: Final = 30.0
 OURS: Final = Path(__file__).parents[2] / "deploy" / "crds"
 
@@ -31,13 +32,18 @@ def contour(version: str = CONTOUR[1]) -> str:
     return module_file(CONTOUR[0], version, "examples/contour/01-crds.yaml")
 
 
+def knative(version: str = KNATIVE[1]) -> str:
+    """Of Services and Revisions; no controller of Knative runs."""
+    return _joined(module_file(KNATIVE[0], version, f"config/core/300-resources/{kind}.yaml") for kind in ("service", "revision"))
+
+
 def ours() -> str:
     return _joined(path.read_text() for path in sorted(OURS.glob("*.flagger.app.yaml")))
 
 
 def of_everything() -> str:
     """The newest of each."""
-    return _joined([ours(), gateway_api(), istio(), contour()])
+    return _joined([ours(), gateway_api(), istio(), contour(), knative()])
 
 
 def apply(kubectl: Path, kubeconfig: Path, manifests: str) -> None:

@@ -51,7 +51,10 @@ PARTS: Final = (
     Part("leadership", "two replicas, killed and stopped", (f"{TESTS}/test_leadership.py",), Servers.NONE),
     Part("contour", "rollouts through Contour and Envoy", (f"{TESTS}/test_rollouts.py", f"{TESTS}/test_autoscaling.py"), Servers.ALL, 4),
     Part(
-        "objects", "CRDs and rendered routes", ("tests/e2e/test_definitions.py", "tests/e2e/test_router_objects.py"), Servers.CONTROL_PLANE
+        "objects",
+        "CRDs, rendered routes and copies of Services",
+        (f"{TESTS}/test_definitions.py", f"{TESTS}/test_router_objects.py", f"{TESTS}/test_service_targets.py"),
+        Servers.CONTROL_PLANE,
     ),
     Part("contract", "the contract suite on kube-apiserver", ("tests/contract",), Servers.CONTROL_PLANE, 2, ("-k", "kube-apiserver")),
 )
