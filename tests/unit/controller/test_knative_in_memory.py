@@ -24,6 +24,7 @@ from tests.memory.knative import (
     traffic,
 )
 from tests.memory.people import conditions, told, until_cleared
+from tests.memory.phases import PHASES, stop_at
 from tests.memory.recordings import writes
 
 pytestmark = pytest.mark.looptime
@@ -220,11 +221,11 @@ async def test_a_promoted_revision_that_is_gone_is_told() -> None:
         )
 
 
-@pytest.mark.parametrize("phase", ["Initialized", "Progressing", "Promoting", "Finalising", "Succeeded", "Failed"])
+@pytest.mark.parametrize("phase", PHASES)
 async def test_deleted_in_any_phase_traffic_follows_the_latest_revision_again(phase: str) -> None:
     """workloads:KN-08, routers:KNA-05, api:GAP-48: Flagger's process dies of it, and the traffic stays where it was."""
     async with initialised(revertOnDeletion=True) as cluster, shares_seen(cluster) as seen:
-        await cluster.patch(CANARY, "web", {"spec": {"analysis": {"stepWeightPromotion": 20}}})
+        await stop_at(cluster, phase)
         if phase != "Initialized":
             cluster.web.success_rate = 50 if phase == "Failed" else 100
             await release(cluster, "web:2")

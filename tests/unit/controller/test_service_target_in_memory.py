@@ -12,6 +12,7 @@ from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import CANARY, CONTROLLER_REVISION, SERVICE, Manifest, Ref
 from tests.memory.cluster import HTTP_ROUTE, NAMESPACE, MemoryCluster, memory_cluster, running_controller
 from tests.memory.people import conditions, messages, told
+from tests.memory.phases import PHASES, stop_at
 from tests.memory.recordings import VIRTUAL_SERVICE, weights_seen, writes
 from tests.memory.service_targets import select, selected, service, service_canary
 
@@ -137,11 +138,11 @@ async def test_a_port_that_the_service_lacks_is_named() -> None:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("phase", ["Initialized", "Progressing", "Promoting", "Finalising", "Succeeded", "Failed"])
+@pytest.mark.parametrize("phase", PHASES)
 async def test_deleted_in_any_phase_the_routes_lead_to_the_users_service(provider: str, phase: str) -> None:
     """engine:FIN-02, workloads:FIN-09: the user's Service was never changed; its copies go with the Canary."""
     async with initialised(provider=provider, revertOnDeletion=True) as cluster:
-        await cluster.patch(CANARY, "web", {"spec": {"analysis": {"stepWeightPromotion": 20}}})
+        await stop_at(cluster, phase)
         original = (await cluster.get(SERVICE, "web"))["spec"]
         if phase != "Initialized":
             await select(cluster, "2")
