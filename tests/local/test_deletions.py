@@ -87,6 +87,30 @@ async def test_a_canary_is_deleted_and_no_request_fails(site: Site, provider: st
         await site.assert_no_gateway_failure()
 
 
+@pytest.mark.parametrize("phase", ["Initialized", "Progressing"])
+@pytest.mark.parametrize("provider", ["gatewayapi:v1", "istio", "contour"])
+@on_stage(site)
+async def test_a_canary_of_a_service_is_deleted_and_no_request_fails(site: Site, provider: str, phase: str) -> None:
+    """engine:FIN-02, ISS-10, workloads:FIN-09: the routes lead to the user's own Service before its copies go."""
+    namespace = f"{provider.partition(':')[0]}-service-target-{phase.lower()}"
+    resource, route = route_of_user(provider, namespace)
+    await deploy_before(site, namespace, resource, route)
+    before = (await site.cluster.client.get(Ref(resource, namespace, APP)))["spec"]
+    async with site.app(namespace, provider, rate=RATE, replicas=2, target=SERVICE, spec={"revertOnDeletion": True}) as app:
+        await lead_to(app, phase)
+        own = (await app.get(SERVICE, APP))["metadata"]["resourceVersion"]
+        await site.cluster.client.delete(Ref(CANARY, namespace, APP))
+        await until_gone(app, CANARY)
+        await until_gone(app, SERVICE, f"{APP}-primary")
+        served = app.load.tally.requests
+        await asyncio.sleep(AFTERWARDS)
+        assert app.load.tally.requests > served
+        app.assert_only_failures_of()
+        assert (await app.get(resource, APP))["spec"] == before
+        assert (await app.get(SERVICE, APP))["metadata"]["resourceVersion"] == own
+        await site.assert_no_gateway_failure()
+
+
 async def lead_to(app: App, phase: str) -> None:
     if phase == "Progressing":
         await app.release("2")
