@@ -10,11 +10,11 @@ import pytest
 
 from flagger_py.local.apiserver.store import DELETED, Change
 from flagger_py.objects.knative import KNATIVE_SERVICE, PRIMARY_REVISION, primary_revision
-from flagger_py.objects.resource import CANARY, SERVICE, Manifest
+from flagger_py.objects.resource import CANARY, SERVICE, Manifest, Ref
 from tests.crash.conftest import Explore
 from tests.crash.lives import controllers, run_alone
 from tests.memory import knative, service_targets
-from tests.memory.cluster import NAMESPACE, MemoryCluster, memory_cluster
+from tests.memory.cluster import HTTP_ROUTE, NAMESPACE, MemoryCluster, memory_cluster
 from tests.memory.interruption import Wire
 from tests.memory.recordings import weights_of
 
@@ -122,6 +122,37 @@ async def _play(wire: Wire, target: Target, goal: str) -> None:
         assert [condition["type"] for condition in status["conditions"]] == ["Promoted"], "no fault is left over"
         assert seen.primaries == list(target.versions[: 2 if goal == "Succeeded" else 1])
         assert seen.weights == {"Initialized": [0], "Succeeded": GOOD, "Failed": BAD}[goal]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_deletion_ends_as_if_nothing_had_happened(target: str, interrupted: Explore) -> None:
+    """engine:FIN-08, HAZ-08, workloads:KN-08: in the middle of a run; nothing of ours is left, and the user's object serves."""
+    interrupted(lambda wire: run_alone(_play_deletion(wire, TARGETS[target])), 2)
+
+
+async def _play_deletion(wire: Wire, target: Target) -> None:
+    async with target.cluster() as cluster:
+        await cluster.patch(CANARY, "web", {"spec": {"revertOnDeletion": True}})
+        async with controllers(cluster, [wire]):
+            await cluster.until_phase("Initialized")
+            await target.release(cluster, "2")
+            await cluster.until(lambda status: status.get("canaryWeight") == 20)
+            wire.begin()
+            await cluster.client.delete(Ref(CANARY, NAMESPACE, "web"))
+            await _until_gone(cluster)
+            await asyncio.sleep(30)
+        assert {one["metadata"]["name"] for one in await cluster.client.find(SERVICE, NAMESPACE)} <= {"web"}
+        assert not await cluster.client.find(HTTP_ROUTE, NAMESPACE), "the generated route goes with its Canary"
+        if target is TARGETS["Knative"]:
+            assert await knative.traffic(cluster) == [{"latestRevision": True, "percent": 100}]
+            assert not primary_revision(await cluster.get(KNATIVE_SERVICE, "web"))
+
+
+async def _until_gone(cluster: MemoryCluster) -> None:
+    async with asyncio.timeout(120):
+        while await cluster.client.find(CANARY, NAMESPACE):  # noqa: ASYNC110 (virtual time)
+            await asyncio.sleep(0.25)
 
 
 def _watch(cluster: MemoryCluster, look: Look) -> Seen:
