@@ -12,6 +12,7 @@ GATEWAY_API: Final = ("sigs.k8s.io/gateway-api", "v1.7.0")
 ISTIO: Final = ("istio.io/api", "v1.31.1")
 CONTOUR: Final = ("github.com/projectcontour/contour", "v1.33.8")
 KNATIVE: Final = ("knative.dev/serving", "v0.51.0")
+KEDA: Final = ("github.com/kedacore/keda/v2", "v2.18.1")
 SETTLING_SECONDS: Final = 30.0
 OURS: Final = Path(__file__).parents[2] / "deploy" / "crds"
 
@@ -37,13 +38,17 @@ def knative(version: str = KNATIVE[1]) -> str:
     return _joined(module_file(KNATIVE[0], version, f"config/core/300-resources/{kind}.yaml") for kind in ("service", "revision"))
 
 
+def keda(version: str = KEDA[1]) -> str:
+    return module_file(KEDA[0], version, "config/crd/bases/keda.sh_scaledobjects.yaml")
+
+
 def ours() -> str:
     return _joined(path.read_text() for path in sorted(OURS.glob("*.flagger.app.yaml")))
 
 
 def of_everything() -> str:
     """The newest of each."""
-    return _joined([ours(), gateway_api(), istio(), contour(), knative()])
+    return _joined([ours(), gateway_api(), istio(), contour(), knative(), keda()])
 
 
 def apply(kubectl: Path, kubeconfig: Path, manifests: str) -> None:
