@@ -8,12 +8,29 @@ import orjson
 
 from flagger_py.objects.errors import AlreadyExists, ApiError, Conflict
 from flagger_py.objects.patch import JsonPatch, Patch
-from flagger_py.objects.resource import CONFIG_MAP, CONTROLLER_REVISION, DAEMON_SET, DEPLOYMENT, SECRET, SERVICE, Manifest, Ref, Resource
+from flagger_py.objects.resource import (
+    CONFIG_MAP,
+    CONTROLLER_REVISION,
+    DAEMON_SET,
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    SCALED_OBJECT,
+    SECRET,
+    SERVICE,
+    Manifest,
+    Ref,
+    Resource,
+)
+from flagger_py.workloads.autoscaling import copies
 from flagger_py.workloads.daemonset import DaemonSetWorkload
 from flagger_py.workloads.deployment import DeploymentWorkload
 
 RESOURCES: dict[str, Resource] = {
-    resource.kind: resource for resource in (DEPLOYMENT, DAEMON_SET, SERVICE, CONFIG_MAP, SECRET, CONTROLLER_REVISION)
+    resource.kind: resource
+    for resource in (
+        *(DEPLOYMENT, DAEMON_SET, SERVICE, CONFIG_MAP, SECRET),
+        *(CONTROLLER_REVISION, HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT),
+    )
 }
 IDENTITY = frozenset({"name", "namespace", "uid", "resourceVersion"})
 WRITES = frozenset({"create", "patch", "delete"})
@@ -28,6 +45,8 @@ PROJECTIONS: dict[Resource, Callable[[Manifest], Manifest]] = {
     DAEMON_SET: DaemonSetWorkload.project,
     CONFIG_MAP: _metadata_only,
     SECRET: _metadata_only,
+    HORIZONTAL_POD_AUTOSCALER: copies.project,
+    SCALED_OBJECT: copies.project,
 }
 """What the shared cache keeps, as `kube` does it."""
 

@@ -9,6 +9,7 @@ import pytest
 from flagger_py.objects.resource import Manifest
 from flagger_py.rollout.readiness import Ready
 from flagger_py.rollout.views import ServicesView
+from flagger_py.workloads.autoscaling.scalers import Scalers, reference
 from flagger_py.workloads.base import Workload
 from flagger_py.workloads.registry import for_target
 from flagger_py.workloads.settings import WorkloadSettings
@@ -72,13 +73,15 @@ def generated(recording: Recording) -> dict[tuple[str, str], Manifest]:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_initialisation_writes_what_flagger_wrote(scenario: str) -> None:
-    """workloads:DEP-01, DS-01, DS-03, CFG-09, routers:K8S-01..05"""
+    """workloads:DEP-01, DS-01, DS-03, CFG-09, HPA-01, HPA-02, routers:K8S-01..05"""
     recording, expected = Recording(scenario, "initializing"), Recording(scenario, "initialized")
     workload, canary = workload_on(recording), recording.canary
     target = target_in(recording)
     await workload.ensure_services(canary)
     tracked = await workload.configs(canary, {}, {})
     await workload.create_primary(canary, revision_of(target["spec"]["template"]), tracked.checksums)
+    if reference(canary):
+        await Scalers(recording.objects, WorkloadSettings()).keep_copy(canary, 0, whole=True)
     await workload.ensure_apex(canary)
     await workload.scale_to_zero(canary)
     assert generated(recording) == generated(expected)
