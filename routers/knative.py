@@ -84,8 +84,9 @@ class KnativeRouter(ManifestRouter):
         """Knative knows all its Revisions."""
 
     def normalise(self, ref: Ref, spec: Any) -> Any:
-        """Only the traffic is compared: the rest is not ours. A percentage that is not said is none."""
-        return {"traffic": [{**entry, "percent": entry.get("percent") or 0} for entry in spec.get("traffic") or []]}
+        """Only the traffic is compared: the rest is not ours. Knative's webhook says of each entry whether it is the latest Revision."""
+        entries = spec.get("traffic") or []
+        return {"traffic": [{**entry, "percent": entry.get("percent") or 0, "latestRevision": _is_latest(entry)} for entry in entries]}
 
 
 def _ref(canary: Canary) -> Ref:
@@ -122,8 +123,9 @@ def _is_stable(entry: Entry, primary: str) -> bool:
 
 
 def _is_latest(entry: Entry) -> bool:
-    """A Revision that is named is not the latest by being that; neither is one of which nothing is said (routers:KNA-03)."""
-    return bool(entry.get("latestRevision"))
+    """What is said of it; where nothing is, a Revision that is named is not the latest one (routers:KNA-03)."""
+    said = entry.get("latestRevision")
+    return not entry.get("revisionName") if said is None else bool(said)
 
 
 def _with_traffic(service: Manifest, entries: list[dict[str, Any]]) -> Manifest:

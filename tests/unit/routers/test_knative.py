@@ -81,6 +81,30 @@ async def test_what_is_there_already_is_not_written() -> None:
     assert objects.writes == []
 
 
+def webhook(manifest: Manifest) -> None:
+    """Knative's own, as it changes each object that is written."""
+    for entry in manifest["spec"]["traffic"]:
+        entry.setdefault("latestRevision", "revisionName" not in entry)
+        entry.setdefault("percent", 0)
+
+
+async def test_what_knatives_webhook_fills_in_is_no_drift() -> None:
+    """routers:KNA-02: it says `latestRevision: false` of each Revision that is named."""
+    objects = objects_of(service({"percent": 100, "tag": "newest"}))
+    objects.on_write = webhook
+    router = router_of("knative", objects)
+    for step in (0, 20, 20):
+        await router.set_routes(CANARY, weights(step))
+    assert len(objects.writes) == 2
+    stored = objects.stored[WEB]["spec"]["traffic"]
+    assert stored == [latest(20, tag="newest"), named(FIRST, 80, latestRevision=False)]
+    take_over(objects)
+    assert await router.get_routes(CANARY) == Routes(80, 20)
+    await router.finalize(CANARY)
+    take_over(objects)
+    assert await router.restoration(CANARY) == Back()
+
+
 @pytest.mark.parametrize(
     ("manifest", "expected"),
     [
