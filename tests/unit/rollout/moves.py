@@ -21,6 +21,7 @@ REVISIONS = ("v1:one", "v1:two", "v1:three")
 NOT_READY = NotReady("0 of 2 pods available")
 DEAD = Dead("ProgressDeadlineExceeded")
 NEW_TARGET = TargetView("t-1", 1, REVISIONS[0], 2, 2, Ready())
+NEW_SERVICE = TargetView("t-1", 0, REVISIONS[0], 0, 0, Ready(), has_pods=False)
 CONFIG_A = {"configmap/web": "a"}
 DRIFTS = (ALL_PRIMARY, ALL_CANARY)
 
@@ -46,12 +47,7 @@ def trouble_moves(state: State) -> Iterator[tuple[str, Move]]:
     yield from readiness_moves(state, (NOT_READY, DEAD))
     for kept in range(3):
         yield f"crash after {kept} effects", crashing(kept)
-    if state.target:
-        for revision in REVISIONS:
-            if revision != state.target.revision:
-                yield f"release {revision}", releasing(revision)
-        yield "delete the target", lambda sim: setattr(sim, "target", None)
-        yield "scale the target to zero", lambda sim: setattr(sim, "target", scaled(sim.target, 0))
+    yield from target_moves(state)
     if state.primary:
         yield "delete the primary", lambda sim: setattr(sim, "primary", None)
     if isinstance(state.routes, Routes):
@@ -60,6 +56,18 @@ def trouble_moves(state: State) -> Iterator[tuple[str, Move]]:
                 yield f"edit the routes to {routes.primary}/{routes.canary}", editing(routes)
     yield from command_moves(state)
     yield "change the config", lambda sim: setattr(sim, "checksums", {"configmap/web": "b" if sim.checksums == CONFIG_A else "a"})
+
+
+def target_moves(state: State) -> Iterator[tuple[str, Move]]:
+    """What its user does to the target."""
+    if state.target is None:
+        return
+    for revision in REVISIONS:
+        if revision != state.target.revision:
+            yield f"release {revision}", releasing(revision)
+    yield "delete the target", lambda sim: setattr(sim, "target", None)
+    if state.target.has_pods:
+        yield "scale the target to zero", lambda sim: setattr(sim, "target", scaled(sim.target, 0))
 
 
 def command_moves(state: State) -> Iterator[tuple[str, Move]]:
@@ -74,8 +82,10 @@ def heal(sim: Watched) -> bool:
     """Take away one thing that is wrong from outside; false where nothing is."""
     if sim.target is None:
         known = sim.status.rollout.target_uid if sim.status.rollout else ""
-        pods = 0 if sim.status.rollout else 2
-        sim.target = replace(NEW_TARGET, replicas=pods, available=pods, uid="t-2" if known == "t-1" else "t-1")
+        pods = 0 if sim.status.rollout or not sim.has_pods else 2
+        sim.target = replace(
+            NEW_TARGET if sim.has_pods else NEW_SERVICE, replicas=pods, available=pods, uid="t-2" if known == "t-1" else "t-1"
+        )
     elif not isinstance(sim.target.readiness, Ready) or sim.target.available != sim.target.replicas:
         sim.target = replace(sim.target, readiness=Ready(), available=sim.target.replicas)
     elif sim.primary and not isinstance(sim.primary.readiness, Ready):

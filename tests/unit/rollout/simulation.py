@@ -115,6 +115,8 @@ class Simulation:
     faults: tuple[Fault, ...] = ()
     failures: tuple[Fault, ...] = ()
     frozen: bool = False
+    has_pods: bool = True
+    """False for a Service: it has neither pods nor a generation."""
     may_start: bool = True
     first_contact: FirstContact | None = None
     answer: Callable[[Question], Answer | None] = lambda _: PASSING
@@ -237,7 +239,7 @@ class Simulation:
     def release(self, revision: str) -> None:
         """Set the target to another revision."""
         assert self.target is not None
-        self.target = replace(self.target, revision=revision, generation=self.target.generation + 1)
+        self.target = replace(self.target, revision=revision, generation=self.target.generation + self.has_pods)
 
     @property
     def weight(self) -> int:
@@ -362,4 +364,4 @@ class Simulation:
     def _carry(self, revision: str, configs: str) -> None:
         self.primary_revision = revision
         replicas = self.primary.replicas if self.primary and self.scaler.ref else 2
-        self.primary = PrimaryView(replicas, replicas, self.new_primary_readiness, promotion_id(UID, revision, configs))
+        self.primary = PrimaryView(replicas, replicas, self.new_primary_readiness, promotion_id(UID, revision, configs), self.has_pods)

@@ -8,6 +8,7 @@ from flagger_py.api.canary import Canary
 from flagger_py.api.status import Phase
 from flagger_py.rollout.plan import Plan
 from flagger_py.rollout.traffic import ALL_PRIMARY
+from flagger_py.rollout.views import TargetView
 from tests.unit.rollout.moves import DEAD, NEW_TARGET, REVISIONS, Move, answer_to, heal, is_calm, moves
 from tests.unit.rollout.simulation import manifest
 from tests.unit.rollout.states import Key, State, aged, freeze, key_of
@@ -22,6 +23,7 @@ class StateSpace:
     troubles: int
     limit: int
     canary: Canary = field(default_factory=manifest)
+    target: TargetView = NEW_TARGET
     transitions: int = 0
     came_from: dict[Key, tuple[Key | None, str]] = field(default_factory=dict)
     states: dict[Key, State] = field(default_factory=dict)
@@ -41,7 +43,12 @@ class StateSpace:
 
     def roots(self) -> Iterator[tuple[str, State]]:
         """A Canary that nobody has seen yet, one that is initialised and gets a new revision, and one whose promotion has failed."""
-        sim = Watched(plan=self.plan, target=NEW_TARGET, answer=lambda question: answer_to(question.key, passed=is_calm(question)))
+        sim = Watched(
+            plan=self.plan,
+            target=self.target,
+            has_pods=self.target.has_pods,
+            answer=lambda question: answer_to(question.key, passed=is_calm(question)),
+        )
         yield "new", freeze(sim, self.troubles)
         sim.settle()
         sim.release(REVISIONS[1])
@@ -129,6 +136,7 @@ class StateSpace:
             plan=self.plan,
             canary=self.canary.model_copy(update={"status": state.status}),
             target=state.target,
+            has_pods=self.target.has_pods,
             primary=state.primary,
             primary_revision=state.primary_revision,
             snapshots=state.snapshots,

@@ -74,7 +74,7 @@ def freeze(sim: Watched, troubles_left: int) -> State:
     generation = target.generation if target else 0
     return State(
         status=canonical(sim.status, generation),
-        target=target and replace(target, generation=2),
+        target=target and replace(target, generation=2 if target.has_pods else 0),
         primary=sim.primary,
         primary_revision=sim.primary_revision,
         snapshots=sim.snapshots[-3:],

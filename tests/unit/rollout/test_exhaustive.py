@@ -10,7 +10,7 @@ import pytest
 
 from flagger_py.api.metadata import FINALIZER
 from flagger_py.rollout.questions import QuestionKind
-from tests.unit.rollout.moves import heal
+from tests.unit.rollout.moves import NEW_SERVICE, heal
 from tests.unit.rollout.simulation import SECOND, weighted_plan
 from tests.unit.rollout.state_space import StateSpace
 
@@ -39,6 +39,14 @@ def test_whatever_happens_the_properties_hold_and_the_newest_revision_is_settled
     space = StateSpace(weighted_plan(**SMALL | changes), troubles=TROUBLES, limit=500_000)
     space.explore()
     assert len(space.states) > states, "the search has lost its way"
+
+
+@pytest.mark.timeout(60 + 600 * (TROUBLES - 1))
+def test_the_same_holds_for_a_target_without_pods() -> None:
+    """workloads:SVC-01, KN-06: a Service, which has no generation either."""
+    space = StateSpace(weighted_plan(**SMALL), troubles=TROUBLES, limit=500_000, target=NEW_SERVICE)
+    space.explore()
+    assert len(space.states) > 800, "the search has lost its way"
 
 
 @pytest.mark.timeout(60 + 600 * (TROUBLES - 1))

@@ -94,7 +94,7 @@ class Watched(Simulation):
         if wanted.canary > live[1]:
             assert self.target, "no traffic to a canary that does not exist"
             assert isinstance(self.target.readiness, Ready), "a weight is raised only while the version is Ready"
-            assert self.target.available > 0
+            assert self.target.is_available
         if wanted.primary > live[0]:
             assert self.primary, "no traffic to a primary that does not exist"
             assert isinstance(self.primary.readiness, Ready) or self._has_waited_for_pods(), "a weight is raised only while it is Ready"
@@ -113,7 +113,7 @@ class Watched(Simulation):
             return
         if self.target and self.primary and isinstance(self.primary.readiness, Ready) and not self.forbidden:
             assert isinstance(self.target.readiness, Ready), "no traffic to a target that is not ready"
-            assert self.target.available > 0
+            assert self.target.is_available
         if not isinstance(effect, RestoreApex) and not self.restoration and not self.forbidden:
             assert not self.services.apex, "the apex leads to the target before the routes lead to the apex"
         if isinstance(effect, RemoveFinalizer) and not self.restoration:
