@@ -9,7 +9,11 @@ from typing import Any, Final
 
 import yaml
 
+from flagger_py.kube.client import Client
+from flagger_py.kube.session import open_transport
 from flagger_py.local.envoy.process import envoy_binary
+from flagger_py.objects.patch import MergePatch
+from flagger_py.objects.resource import SERVICE, Ref
 from tests.e2e import machine
 from tests.e2e.binaries import CONTOUR, build
 from tests.e2e.controlplane import ControlPlane
@@ -22,6 +26,8 @@ HTTP_PORT: Final = 8080
 STATS_PORT: Final = 8002
 NAMESPACE: Final = "projectcontour"
 GATEWAY: Final = "contour"
+ENVOY: Final = "envoy"
+"""The Service of Envoy, as Contour's own manifests name it."""
 LATER_THAN_CONTOUR: Final = ("tlsroutes", "tcproutes", "grpcroutes", "backendtlspolicies")
 """Contour 1.33 was built for Gateway API 1.3: these kinds have other versions in 1.7, which it would wait for in vain."""
 
@@ -45,6 +51,21 @@ spec:
     port: 80
     protocol: HTTP
     allowedRoutes: {{namespaces: {{from: All}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: {ENVOY}, namespace: {NAMESPACE}}}
+spec: {{type: LoadBalancer, ports: [{{name: http, port: 80, targetPort: {HTTP_PORT}}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: {ENVOY}
+  namespace: {NAMESPACE}
+  labels: {{kubernetes.io/service-name: {ENVOY}}}
+addressType: IPv4
+ports: [{{name: http, port: {HTTP_PORT}, protocol: TCP}}]
+endpoints: [{{addresses: [{ENVOY_IP}]}}]
 ---
 apiVersion: v1
 kind: Namespace
@@ -79,6 +100,14 @@ class Gateway:
     @property
     def children(self) -> tuple[Child, ...]:
         return (self.contour, self.envoy, self.prometheus)
+
+
+async def give_address(plane: ControlPlane) -> None:
+    """What a cloud does for a Service of type LoadBalancer: its address is one that this machine can reach, its ClusterIP."""
+    async with open_transport(str(plane.kubeconfig())) as transport:
+        client, ref = Client(transport), Ref(SERVICE, NAMESPACE, ENVOY)
+        address = (await client.get(ref))["spec"]["clusterIP"]
+        await client.patch(ref, MergePatch({"status": {"loadBalancer": {"ingress": [{"ip": address}]}}}), subresource="status")
 
 
 @asynccontextmanager

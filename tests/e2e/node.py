@@ -25,7 +25,7 @@ from tests.e2e.volumes import Volumes
 
 APPS: Final = "apps"
 PROCESSES: Final = "processes"
-"""Names of the nodes. A pod gets to the second one by `spec.nodeName` only."""
+"""Names of the nodes. A pod gets to the second one by `spec.nodeName`, or by an image that is a real program here."""
 APP_NETWORK: Final = ipaddress.IPv4Network("10.244.128.0/17")
 
 
@@ -49,12 +49,20 @@ async def nodes(plane: ControlPlane, images: dict[str, Sequence[str]]) -> AsyncI
             await cluster.ensure_watched(SERVICE)
             sandboxes = SandboxRuntime(folder, cluster, Volumes(client, transport), images)
             processes = NodeAgent(
-                cluster, TransportNodeApi(transport), sandboxes, node=PROCESSES, network=SandboxNetwork(), takes_pending=False
+                cluster, TransportNodeApi(transport), sandboxes, node=PROCESSES, network=SandboxNetwork(), takes_pending=sandboxes.knows
+            )
+            apps = NodeAgent(
+                cut,
+                TransportNodeApi(network),
+                DemoRuntime(),
+                node=APPS,
+                network=PodNetwork(APP_NETWORK),
+                takes_pending=lambda pod: not sandboxes.knows(pod),
             )
             parts = {
                 "heartbeat of apps": NodeHeartbeat(cut.objects(), APPS).run(),
                 "heartbeat of processes": NodeHeartbeat(cluster.objects(), PROCESSES).run(),
-                "apps": NodeAgent(cut, TransportNodeApi(network), DemoRuntime(), node=APPS, network=PodNetwork(APP_NETWORK)).run(),
+                "apps": apps.run(),
                 "processes": processes.run(),
                 "services": Forwarder(cluster, except_for=ADDRESS).run(),
             }
@@ -66,10 +74,13 @@ async def nodes(plane: ControlPlane, images: dict[str, Sequence[str]]) -> AsyncI
                     task.cancel()
 
 
-def image_of_the_controller(folder: Path, binary: Path) -> Sequence[str]:
-    """The root folder of our image, with `./flagger` in it as `deploy/install.sh` puts it there."""
+def our_image(folder: Path, binaries: Path) -> Sequence[str]:
+    """The root folder of our image, with `./flagger` and `./loadtester` in it as `deploy/install.sh` puts them there."""
     folder.mkdir(parents=True, exist_ok=True)
     link = folder / "flagger"
     link.unlink(missing_ok=True)
-    link.symlink_to(binary)
+    link.symlink_to(binaries / "flagger")
+    loadtester = folder / "loadtester"
+    loadtester.write_text(f'#!/bin/sh\nexec {binaries / "flagger-py"} loadtester "$@"\n')
+    loadtester.chmod(0o755)
     return [str(folder), "./flagger"]

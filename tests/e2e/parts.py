@@ -44,6 +44,7 @@ PARTS: Final = (
     Part("flagger-role", "under the ClusterRole that Flagger ships", (f"{TESTS}/test_flagger_role.py",), Servers.GATEWAY),
     Part("rights", "controllers that lack a right", (f"{TESTS}/test_rights.py",), Servers.GATEWAY),
     Part("scenarios", "strategies, gates and faults through Contour and Envoy", (f"{TESTS}/test_scenarios.py",), Servers.ALL, workers=4),
+    Part("tutorials", "the pages of docs/tutorials, as a reader types them", (f"{TESTS}/test_tutorials.py",), Servers.ALL),
     Part("deletions", "deletions and manual commands", (f"{TESTS}/test_deletions.py",), Servers.ALL, workers=3),
     Part("outages", "API server and etcd away in the middle of a rollout", (f"{TESTS}/test_outages.py",), Servers.NONE),
     Part("refusals", "token and rights lost in the middle of a rollout", (f"{TESTS}/test_refusals.py",), Servers.NONE),

@@ -19,7 +19,7 @@ import structlog
 
 from flagger_py.kube.cluster import Cluster
 from flagger_py.local.node.network import Bound, PodAddress, PodNetwork
-from flagger_py.local.node.runtime import Process, PullFailed
+from flagger_py.local.node.runtime import Process, PullFailed, image_name
 from flagger_py.objects.errors import ApiError
 from flagger_py.objects.resource import SERVICE, Manifest
 from tests.e2e.controlplane import ADDRESS
@@ -29,6 +29,9 @@ NETWORK: Final = ipaddress.IPv4Network("10.245.0.0/16")
 TOP: Final = Path(__file__).parents[2]
 """What is tested is this tree, wherever the environment was installed from."""
 REFRESH_SECONDS: Final = 60.0
+"""Between two writings of volumes."""
+NAMES_SECONDS: Final = 1.0
+"""Between two looks at the names of Services: real pods ask DNS."""
 LAUNCH: Final = Path(__file__).with_name("sandbox.sh")
 
 log = structlog.get_logger()
@@ -61,7 +64,7 @@ def _standing_for(address: PodAddress) -> SandboxSocket:
 
 @dataclass(slots=True)
 class SandboxRuntime:
-    """Starts real programs for the images that are known, by name without tag."""
+    """Starts real programs for the images that are known, by name without registry and tag."""
 
     folder: Path
     cluster: Cluster
@@ -73,8 +76,12 @@ class SandboxRuntime:
     processes: dict[str, "SandboxProcess"] = field(default_factory=dict)
     """What was started last, by pod name."""
 
+    def knows(self, pod: Manifest) -> bool:
+        """Whether each container of a pod is a real program here."""
+        return all(image_name(container["image"])[0] in self.images for container in pod["spec"]["containers"])
+
     async def pull(self, image: str) -> None:
-        if image.partition(":")[0] not in self.images:
+        if image_name(image)[0] not in self.images:
             raise PullFailed(f'failed to pull image "{image}": the suite knows {", ".join(sorted(self.images))}')
 
     async def refresh(self) -> None:
@@ -133,7 +140,8 @@ class SandboxProcess:
 
     async def _spawn(self, address: str) -> asyncio.subprocess.Process:
         metadata = self._pod["metadata"]
-        root, *entry_point = self._runtime.images[self._container["image"].partition(":")[0]]
+        root, *entry_point = self._runtime.images[image_name(self._container["image"])[0]]
+        entry_point = self._container.get("command") or entry_point
         arguments = [_expanded(argument, self._environment) for argument in self._container.get("args") or ()]
         sandbox = {
             "SANDBOX_IP": address,
@@ -152,9 +160,13 @@ class SandboxProcess:
             )
 
     async def _refresh(self) -> None:
+        clock = asyncio.get_running_loop().time
+        due = clock() + REFRESH_SECONDS
         while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            if self._runtime.refreshes_tokens:
+            await asyncio.sleep(NAMES_SECONDS)
+            self._write_names()
+            if self._runtime.refreshes_tokens and clock() >= due:
+                due = clock() + REFRESH_SECONDS
                 with suppress(ApiError):
                     await self.write_files()
 
@@ -162,7 +174,13 @@ class SandboxProcess:
         """Volumes and Service names as they are now. Raises `ApiError`."""
         files = await self._runtime.volumes.files(self._pod)
         write(files, self._folder / "volumes")
-        (self._folder / "hosts").write_text("\n".join(_hosts(self._runtime.cluster.items(SERVICE), self._pod)) + "\n")
+        self._write_names()
+
+    def _write_names(self) -> None:
+        """The file is mounted, so that it is written in place, and only where something has changed."""
+        path, text = self._folder / "hosts", "\n".join(_hosts(self._runtime.cluster.items(SERVICE), self._pod)) + "\n"
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
 
 
 def _environment(pod: Manifest, environment: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from tests.e2e.binaries import CONTROL_PLANE, build
 from tests.e2e.controlplane import ControlPlane, control_plane
 from tests.e2e.gateway import Gateway
 from tests.e2e.machine import cache_folder
-from tests.e2e.node import Nodes, image_of_the_controller, nodes
+from tests.e2e.node import Nodes, nodes, our_image
 from tests.e2e.parts import Servers
 
 
@@ -38,9 +38,10 @@ async def stack(folder: Path, definitions: str, servers: Servers = Servers.ALL, 
         if servers in (Servers.API_SERVER, Servers.CONTROL_PLANE):
             yield Stack(plane)
             return
-        image = await asyncio.to_thread(image_of_the_controller, cache_folder() / "image", Path(sys.prefix) / "bin" / "flagger")
+        image = await asyncio.to_thread(our_image, cache_folder() / "image", Path(sys.prefix) / "bin")
         running = await contexts.enter_async_context(nodes(plane, {controller.IMAGE: image}))
         await asyncio.to_thread(crds.apply, kubectl, kubeconfig, gateway.OBJECTS)
+        await gateway.give_address(plane)
         proxy = await contexts.enter_async_context(gateway.gateway(plane))
         if servers is Servers.ALL:
             manifests = yaml.safe_dump_all(controller.manifests(kubectl, replicas=replicas))

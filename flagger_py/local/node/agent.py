@@ -47,7 +47,7 @@ class _Run:
 
 
 class NodeAgent:
-    """Runs every pod that is given to `node` and, as long as it takes pending ones, each that is given to none: the only scheduler."""
+    """Runs every pod that is given to `node`, and of those that are given to none each that `takes_pending` says: the only scheduler."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class NodeAgent:
         *,
         node: str,
         network: PodNetwork | None = None,
-        takes_pending: bool = True,
+        takes_pending: Callable[[Manifest], bool] = lambda pod: True,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._cluster = cluster
@@ -66,7 +66,7 @@ class NodeAgent:
         self._runtime = runtime
         self._node = node
         self._network = network or PodNetwork()
-        self._takes = (node, "") if takes_pending else (node,)
+        self._takes_pending = takes_pending
         self._clock = clock
         self._runs: dict[str, _Run] = {}
         self._changes: asyncio.Queue[Ref] = asyncio.Queue()
@@ -93,7 +93,9 @@ class NodeAgent:
     def _is_ours(self, pod: Manifest) -> bool:
         """A pod that has ended still concerns us while it waits to be removed."""
         ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-        return pod["spec"].get("nodeName", "") in self._takes and (not ended or "deletionTimestamp" in pod["metadata"])
+        node = pod["spec"].get("nodeName")
+        is_here = node == self._node if node else self._takes_pending(pod)
+        return is_here and (not ended or "deletionTimestamp" in pod["metadata"])
 
     def _follow(self, run: _Run, pod: Manifest | None) -> None:
         """End the pod where it is being deleted, or is gone already."""

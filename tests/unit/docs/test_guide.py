@@ -18,7 +18,7 @@ from tests.memory.cluster import canary, deployment, memory_cluster, running_con
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
-PAGES = sorted({*ROOT.glob("*.md"), *DOCS.glob("*.md"), *(DOCS / "guide").glob("*.md")})
+PAGES = sorted({*ROOT.glob("*.md"), *DOCS.glob("*.md"), *(DOCS / "guide").glob("*.md"), *(DOCS / "tutorials").glob("*.md")})
 EXAMPLE = DOCS / "guide" / "examples" / "weighted.yaml"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
