@@ -43,11 +43,6 @@ BAD: Mapping[str, Bad] = {
         ("spec.targetRef.kind", '"StatefulSet"', "Deployment", "DaemonSet"),
         refused=("spec.targetRef.kind", '"StatefulSet"', '"Deployment"'),
     ),
-    "service": Bad(
-        {"targetRef": {"apiVersion": "v1", "kind": "Service"}},
-        ("spec.targetRef.kind", '"Service"', "not supported by this version yet", "supported are DaemonSet, Deployment"),
-        reason="NotSupported",
-    ),
     "unknown-provider": Bad({"provider": "nginxx"}, ("spec.provider", '"nginxx"', "is not known", "gatewayapi:v1", "contour", "istio")),
     "missing-provider": Bad(
         {"provider": "linkerd"},
