@@ -1,6 +1,6 @@
 """Own writes that another manager undoes (GitOps self-heal, another controller): repeated with back-off, and told (design §3, Writes).
 
-An effect that has been brought about and has to be written again, with nothing new decided, was undone by somebody.
+A write that has to be made again as it was made last, with nothing new decided, was undone by somebody.
 """
 
 import asyncio
@@ -24,10 +24,13 @@ OUR_MANAGER: Final = "flagger"
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One write of ours: the object, and the paths of what was set."""
+    """One write of ours: the object, and the paths of what was set. Another content for another cause is another write."""
 
     ref: Ref
     paths: tuple[str, ...]
+    """Empty: the whole object, which did not exist."""
+    content: str = ""
+    """A digest of what was set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,11 @@ class _Entry:
     written_at: float
     not_before: float
     backoff: Backoff
+    written: frozenset[Written]
+    undone: Written | None = None
+    """What is fought about."""
     fault: Fault | None = None
+    """Made when the effect is wanted again: then whoever has undone it can be seen on the object."""
 
 
 @dataclass(slots=True)
@@ -62,12 +69,16 @@ class Contests:
     jitter: Jitter
     _entries: dict[type[Effect], _Entry] = field(default_factory=dict)
 
-    def fault(self, effect: Effect) -> Fault | None:
+    async def fault(self, effect: Effect) -> Fault | None:
         """Why this effect has to wait; `None` where it may be brought about now. A rollback never waits."""
         entry = self._entries.get(type(effect))
-        if entry is None or entry.effect != effect or (isinstance(effect, SetTraffic) and effect.urgent):
+        if entry is None or entry.undone is None or entry.effect != effect or (isinstance(effect, SetTraffic) and effect.urgent):
             return None
-        return entry.fault if self._now() < entry.not_before else None
+        if self._now() >= entry.not_before:
+            return None
+        if entry.fault is None:
+            entry.fault = await self._undone(effect, entry.undone)
+        return entry.fault
 
     @property
     def seconds_to_wait(self) -> float | None:
@@ -75,33 +86,56 @@ class Contests:
         waits = [entry.not_before - self._now() for entry in self._entries.values()]
         return min((wait for wait in waits if wait > 0), default=None)
 
-    async def brought_about(self, effect: Effect, circumstance: Circumstance, written: list[Written]) -> None:
+    def brought_about(self, effect: Effect, circumstance: Circumstance, written: list[Written]) -> None:
         """Take in that the effect is true now, and what had to be written for it."""
         if not written:
             return
         now, entry = self._now(), self._entries.get(type(effect))
-        same = entry is not None and (entry.effect, entry.circumstance) == (effect, circumstance)
-        if entry is None or not same or now - entry.written_at > FORGOTTEN_AFTER:
+        undone = self._repeated(entry, effect, circumstance, written)
+        if entry is None or undone is None:
             backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE, jitter=self.jitter)
-            self._entries[type(effect)] = _Entry(effect, circumstance, now, now, backoff)
+            self._entries[type(effect)] = _Entry(effect, circumstance, now, now, backoff, frozenset(written))
             return
-        entry.written_at = now
+        entry.written_at, entry.written = now, frozenset(written)
         entry.not_before = now + entry.backoff.next()
-        entry.fault = await self._undone(effect, written[0])
+        entry.undone, entry.fault = undone, None
+
+    def _repeated(self, entry: _Entry | None, effect: Effect, circumstance: Circumstance, written: list[Written]) -> Written | None:
+        """The first write that was made last time, too, in the same circumstance and not long ago."""
+        if entry is None or (entry.effect, entry.circumstance) != (effect, circumstance):
+            return None
+        if self._now() - entry.written_at > FORGOTTEN_AFTER:
+            return None
+        return next((write for write in written if write in entry.written), None)
 
     async def _undone(self, effect: Effect, written: Written) -> Fault:
-        manager = _last_manager(await self.objects.get(written.ref) or {})
         condition = ConditionType.ROUTING_READY if isinstance(effect, SetTraffic) else ConditionType.REFERENCES_RESOLVED
-        message = f"{written.ref}: {', '.join(written.paths[:3])} is changed back by {manager}, and set again with growing pauses"
-        return Fault(condition, "Undone", message, retry=True)
+        live = await self.objects.get(written.ref)
+        if live is None or not written.paths:
+            what = f"{written.ref} is deleted by somebody"
+        else:
+            what = f"{written.ref}: {', '.join(written.paths[:3])} is changed back by {_manager(live, written.paths[0])}"
+        return Fault(condition, "Undone", f"{what}, and set again with growing pauses", retry=True)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
 
-def _last_manager(manifest: dict[str, Any]) -> str:
-    """Who wrote the object last, besides us."""
+def _manager(manifest: dict[str, Any], path: str) -> str:
+    """Who owns the field now, else who wrote the object last, besides us."""
     entries = manifest.get("metadata", {}).get("managedFields") or []
     others = [entry for entry in entries if entry.get("manager") != OUR_MANAGER and not entry.get("subresource")]
-    latest: dict[str, Any] = max(others, key=lambda entry: str(entry.get("time", "")), default={})
+    owners = [entry for entry in others if _owns(entry.get("fieldsV1") or {}, path)]
+    latest: dict[str, Any] = max(owners or others, key=lambda entry: str(entry.get("time", "")), default={})
     return repr(latest["manager"]) if latest.get("manager") else "another manager"
+
+
+def _owns(fields: dict[str, Any], path: str) -> bool:
+    """Whether a field, or something below it, is among these; a key may itself hold dots."""
+    if not path:
+        return True
+    return any(
+        _owns(below, path[len(key) - 2 :].removeprefix("."))
+        for key, below in fields.items()
+        if key.startswith("f:") and (f"{path}.").startswith(f"{key[2:]}.")
+    )

@@ -207,7 +207,7 @@ class PassRunner:
         for effect in decision.effects:
             if comes_before_status(effect) or (has_failed and relies_on_earlier(effect)):
                 continue
-            if (fault := memory.contests.fault(effect)) is not None:
+            if (fault := await memory.contests.fault(effect)) is not None:
                 faults.append(fault)
                 continue
             try:
@@ -221,7 +221,7 @@ class PassRunner:
     async def _bring_one_about(self, effect: Effect, canary: Canary, memory: Memory) -> None:
         memory.recorded.take()
         await apply(effect, canary, Hands(memory.recorded, memory.ports, memory.remains))
-        await memory.contests.brought_about(effect, Circumstance.of(canary), memory.recorded.take())
+        memory.contests.brought_about(effect, Circumstance.of(canary), memory.recorded.take())
 
     async def _list_writes(self, manifest: Manifest, canary: Canary, decision: Decision, memory: Memory) -> None:
         """What `-observe-only` shows: the writes of this pass, none of which is sent."""

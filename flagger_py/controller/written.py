@@ -1,5 +1,7 @@
 """`Objects` that remember what was written through them."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +24,13 @@ def _paths(body: Mapping[str, Any], prefix: str) -> list[str]:
         path = f"{prefix}.{key}" if prefix else key
         found += _paths(value, path) if isinstance(value, Mapping) and value else [path]
     return found
+
+
+def _digest(body: Any) -> str:
+    """Of what is set, without the version that it is pinned to."""
+    if isinstance(body, Mapping) and "resourceVersion" in body.get("metadata", {}):
+        body = {**body, "metadata": {key: value for key, value in body["metadata"].items() if key != "resourceVersion"}}
+    return hashlib.blake2b(json.dumps(body, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 class RecordedObjects:
@@ -47,12 +56,12 @@ class RecordedObjects:
 
     async def create(self, resource: Resource, manifest: Manifest) -> Manifest:
         created = await self._objects.create(resource, manifest)
-        self._written.append(Written(Ref.of(resource, created), ("the whole object",)))
+        self._written.append(Written(Ref.of(resource, created), (), _digest(manifest)))
         return created
 
     async def patch(self, ref: Ref, patch: Patch, *, subresource: str = "") -> Manifest:
         patched = await self._objects.patch(ref, patch, subresource=subresource)
-        self._written.append(Written(ref, changed_paths(patch)))
+        self._written.append(Written(ref, changed_paths(patch), _digest(patch.body)))
         return patched
 
     async def delete(self, ref: Ref, *, uid: str = "") -> None:
