@@ -40,6 +40,7 @@ def _is_given(path: str) -> str:
 
 _NO_AB = _providers(lambda can: not can.header_match)
 _NO_MIRROR = _providers(lambda can: not (can.mirror_weighted or can.mirror_iterations))
+_PINNING = _providers(lambda can: can.session_affinity)
 _IS_KNATIVE_TARGET = f"self.targetRef.kind == 'Service' && self.targetRef.apiVersion == '{KNATIVE_API_VERSION}'"
 
 CANARY_RULES = (
@@ -84,8 +85,8 @@ CANARY_RULES = (
         source="GAP-13",
     ),
     Rule(
-        cel=f"!({_IS_GATEWAY_API}) || !has(self.analysis) || !has(self.analysis.sessionAffinity) || !({_HAS_MATCH})",
-        message="with the Gateway API analysis.sessionAffinity and analysis.match exclude each other",
+        cel=f"!({_is_one_of(_PINNING)}) || !has(self.analysis) || !has(self.analysis.sessionAffinity) || !({_HAS_MATCH})",
+        message="analysis.sessionAffinity and analysis.match exclude each other",
         source="GAP-33",
     ),
 )

@@ -66,12 +66,13 @@ class Plan:
 def plan_of(canary: Canary, *, minimum_interval: timedelta, capabilities: Capabilities, has_global_notifier: bool = False) -> Plan:
     """The plan of a valid Canary."""
     analysis = effective.analysis_of(canary)
+    strategy = _strategy(canary, capabilities)
     hooks = frozenset(QuestionKind(kind) for kind in HookType if kind in _STAGES and effective.webhooks(canary, kind))
     has_rollout_hooks = bool(effective.webhooks(canary, HookType.ROLLOUT))
     promotion_step = effective.promotion_step(analysis)
-    affinity = analysis.session_affinity
+    affinity = analysis.session_affinity if strategy is Strategy.WEIGHTED else None  # else everybody changes at once (api:GAP-33)
     return Plan(
-        strategy=_strategy(canary, capabilities),
+        strategy=strategy,
         iterations=max(analysis.iterations, 0) or DEFAULT_ITERATIONS,
         has_match=bool(analysis.match) and capabilities.weights,
         mirror=analysis.mirror and (capabilities.mirror_iterations if analysis.iterations else capabilities.mirror_weighted),

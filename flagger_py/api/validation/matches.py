@@ -63,8 +63,10 @@ def _kind_problems(matches: Mapping[str, AnyMatch] | None, kinds: frozenset[Matc
     for name, match in (matches or {}).items():
         for kind in MatchKind:
             if getattr(match, kind, None) is not None and kind not in kinds:
-                allowed = ", ".join(other for other in MatchKind if other in kinds) or "nothing here"
-                message = f"provider {provider} cannot compare by {kind}; it can by {allowed}"
+                allowed = ", ".join(other for other in MatchKind if other in kinds)
+                what = path.rpartition(".")[2]
+                message = f"cannot compare by {kind}; it can by {allowed}" if allowed else f"cannot compare {what}"
+                message = f"provider {provider} {message}"
                 yield invalid(f"{path}[{name}].{kind}", getattr(match, kind), message, "GAP-11" if "gatewayapi" in provider else "GAP-12")
 
 

@@ -9,7 +9,7 @@ from flagger_py.api.canary import Canary
 from flagger_py.api.capabilities import Capabilities
 from flagger_py.api.effective import Strategy
 from flagger_py.api.problems import Problem, invalid, not_supported, warning
-from flagger_py.api.providers import KUBERNETES, is_gateway_api
+from flagger_py.api.providers import KUBERNETES
 from flagger_py.api.support import Area
 from flagger_py.api.validation.context import Context
 
@@ -118,12 +118,14 @@ def _why_no_mirror(canary: Canary, provider: str, can: Capabilities) -> str:
 
 def _affinity_problems(analysis: Analysis, provider: str, can: Capabilities | None) -> Iterator[Problem]:
     path = f"{_PATH}.sessionAffinity"
-    if analysis.match and is_gateway_api(provider):
-        yield invalid(path, None, "and match exclude each other: everybody would go to the new version", "routers:PRV-05")
-    elif analysis.match or analysis.iterations:
-        yield warning(path, None, "has no effect with match or iterations", "GAP-33")
+    if analysis.iterations and not analysis.match:
+        yield warning(path, None, "has no effect with iterations: everybody changes the version at once", "GAP-33")
     if can is None or not provider:
         return
+    if analysis.match and can.session_affinity:
+        yield invalid(
+            path, None, "and match exclude each other: the requests that match would not be told from those that are pinned", "PRV-05"
+        )
     if not can.session_affinity:
         yield invalid(path, None, f"provider {provider} cannot pin sessions", "GAP-34")
     elif analysis.session_affinity and analysis.session_affinity.primary_cookie_name and not can.primary_cookie:
