@@ -34,7 +34,7 @@ class AppSettings:
     latency: float = 0.0
     """Seconds added to each answer; `FAULT_LATENCY_MS` in milliseconds."""
     never_ready: bool = False
-    """`FAULT_NOT_READY`: `/readyz` always answers 503."""
+    """`FAULT_NOT_READY`: `/readyz` always answers 503; `FAULT_NOT_READY_PODS`: only in pods whose name begins so."""
     crash_after: float | None = None
     """`FAULT_CRASH_AFTER_S`: seconds after its start at which it ends with exit code 1."""
     drain: float = 3.0
@@ -49,10 +49,15 @@ class AppSettings:
             pod,
             error_percent=_number(env, "FAULT_ERROR_PERCENT", 0.0),
             latency=_number(env, "FAULT_LATENCY_MS", 0.0) / 1000,
-            never_ready=env.get("FAULT_NOT_READY", "").lower() in ("1", "true", "yes"),
+            never_ready=_is_never_ready(pod, env),
             crash_after=_number(env, "FAULT_CRASH_AFTER_S", 0.0) if crash else None,
             drain=_number(env, "DRAIN_SECONDS", 3.0),
         )
+
+
+def _is_never_ready(pod: str, env: Mapping[str, str]) -> bool:
+    prefix = env.get("FAULT_NOT_READY_PODS", "")
+    return env.get("FAULT_NOT_READY", "").lower() in ("1", "true", "yes") or (bool(prefix) and pod.startswith(prefix))
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:

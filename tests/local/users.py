@@ -1,7 +1,7 @@
 """Users who can be told apart: groups that send a header, and browsers that keep cookies; and which version each of them met."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
@@ -13,9 +13,9 @@ from flagger_py.local.traffic import Answer, LoadGenerator, TrafficSettings
 from tests.local.site import App
 from tests.local.weights import TAKEN_AFTER
 
-GROUP_RATE: Final = 10.0
+GROUP_RATE: Final = 4.0
 """Requests per second of each group."""
-THINKING: Final = 0.15
+THINKING: Final = 0.4
 """Seconds between an answer to a browser and its next request."""
 
 
@@ -82,6 +82,31 @@ class Browser:
                     answer = Answer(clock(), body.get("version", ""), response.status, clock() - started)
                 self.visits.append(Visit(answer, sent, response.cookies))
                 await asyncio.sleep(THINKING)
+
+
+def assert_stays(browsers: Sequence[Browser], app: App, version: str) -> None:
+    """Nobody who has met the canary's version meets another one in the same run: not at a higher weight, and not by another process."""
+    end = app.weights.end_of(version)
+    for number, browser in enumerate(browsers):
+        seen = [visit.answer.version for visit in browser.visits if visit.answer.at <= end]
+        after = seen[seen.index(version) :] if version in seen else []
+        assert set(after) <= {version}, f"browser {number} went back: {seen}"
+
+
+def assert_kept(browsers: Sequence[Browser], app: App, cookie: str, version: str) -> None:
+    """While the weight that goes with this `name=value` cookie stays, whoever sends it meets this version."""
+    name, _, value = cookie.partition("=")
+    visits = [visit for browser in browsers for visit in browser.visits if visit.sent.get(name) == value]
+    last = max((stay for stay in app.weights.stays if stay.weight), key=lambda stay: sum(stay.covers(visit.answer) for visit in visits))
+    met = [visit.answer.version for visit in visits if last.covers(visit.answer)]
+    assert met, f"nobody has sent {cookie}"
+    assert set(met) == {version}, f"{cookie} at weight {last.weight}: {met}"
+
+
+def share(browsers: Sequence[Browser], version: str, at: float) -> float:
+    """The part of the browsers that had this version at that time."""
+    latest = [[visit.answer.version for visit in browser.visits if visit.answer.at <= at][-1] for browser in browsers]
+    return latest.count(version) / len(latest)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from flagger_py.local.envoy.translation import HTTP_PROXY, HTTP_ROUTE, VIRTUAL_S
 from flagger_py.local.traffic import Answer
 from flagger_py.objects.resource import Manifest, Resource
 
-POLL: Final = 0.05
+POLL: Final = 0.1
 TAKEN_AFTER: Final = 0.5
 """Seconds after a change of the route in which Envoy may still use the weights before it; it mostly needs a tenth of them."""
 CHANCE: Final = 1e-6
@@ -92,8 +92,12 @@ class WeightLog:
 
 
 def canary_weight(route: Manifest) -> int:
-    """The weight of the canary's backend, in whichever kind of route."""
-    return next((weight for name, weight in _weights(route["spec"]) if name.endswith("-canary")), 0)
+    """The weight of the canary's backend, in whichever kind of route.
+
+    Rules for the holders of cookies come before the one that splits; in an HTTPProxy those who do not match come last.
+    """
+    weights = [weight for name, weight in _weights(route["spec"]) if name.endswith("-canary")] or [0]
+    return weights[0 if route["kind"] == HTTP_PROXY.kind else -1]
 
 
 def _weights(node: Any) -> Iterator[tuple[str, int]]:

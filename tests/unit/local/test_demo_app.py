@@ -103,3 +103,9 @@ def test_all_settings_come_from_the_environment() -> None:
         "DRAIN_SECONDS": "1",
     }
     assert AppSettings.of("2", "p", env) == AppSettings("2", "p", 10.0, 0.25, True, 2.0, 1.0)
+
+
+@pytest.mark.parametrize(("pod", "never_ready"), [("web-primary-5d9c-x", True), ("web-5d9c-x", False)])
+def test_pods_of_one_name_may_never_be_ready(pod: str, never_ready: bool) -> None:
+    """A promotion fails where only the primary's are not."""
+    assert AppSettings.of("2", pod, {"FAULT_NOT_READY_PODS": "web-primary-"}).never_ready is never_ready
