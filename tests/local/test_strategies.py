@@ -20,6 +20,7 @@ from tests.local.test_deletions import deploy_before, route_of_user
 from tests.local.test_kills import site_without_election
 from tests.local.users import Group, assert_kept, assert_matching_met, assert_stays, browsers, groups, share
 from tests.local.weights import TAKEN_AFTER, is_plausible
+from tests.matrix import shown_with_traffic
 
 ITERATIONS = {"iterations": 2, "stepWeight": None, "maxWeight": None}
 REGEX_COOKIE = {"headers": {"cookie": {"regex": r"^(.*;\s*)?tester=yes(;.*)?$"}}}
@@ -55,7 +56,7 @@ def users_of(provider: str) -> dict[str, Group]:
     return {name: group for name, group in MATCHING.items() if name in names} | OTHERS
 
 
-@pytest.mark.parametrize("provider", AB_MATCHES)
+@pytest.mark.parametrize("provider", shown_with_traffic("A/B test by header, exact"))
 @on_stage(site_without_election)
 async def test_an_ab_test_shows_the_new_version_to_matching_users_only(site: Site, provider: str) -> None:
     """engine:AB-01, AB-03, routers:GW-20, IST-18, CON-08: promoted, and rolled back without anybody else having met it."""
@@ -172,7 +173,7 @@ BROWSERS: Final = 12
 AFFINITY: Final = {"cookieName": "canary", "primaryCookieName": "primary", "maxAge": 600}
 
 
-@pytest.mark.parametrize("provider", ["gatewayapi:v1", "istio"])
+@pytest.mark.parametrize("provider", shown_with_traffic("weighted with session affinity, primary too"))
 @on_stage(site_without_election)
 async def test_sessions_stay_with_their_version(site: Site, provider: str) -> None:
     """routers:SA-03..09, SA-12, engine:SES-02..04: across weights, kills of the controller, a new revision, promotion and rollback."""
