@@ -6,6 +6,7 @@ from pathlib import Path
 from flagger_py.api import support
 from flagger_py.controller import goflag
 from flagger_py.controller.flags import Setting, settings
+from tests.matrix import PROVIDERS, STRATEGIES, Strategy
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -21,7 +22,31 @@ def support_page() -> str:
     return _SUPPORT.format(table=support.as_markdown().rstrip("\n"))
 
 
-PAGES: dict[str, Callable[[], str]] = {"guide/flags.md": flags_page, "support.md": support_page}
+def compatibility_page() -> str:
+    """`docs/compatibility.md`: written by hand, but for the table between two marks."""
+    before, _, rest = (DOCS / "compatibility.md").read_text().partition(_BEGIN)
+    return f"{before}{_BEGIN}\n\n{_matrix()}\n\n{_END}{rest.partition(_END)[2]}"
+
+
+def _matrix() -> str:
+    head = ["strategy", *(f"`{provider}`" for provider in PROVIDERS)]
+    rows = [[strategy.name, *(_cell(strategy, provider) for provider in PROVIDERS)] for strategy in STRATEGIES]
+    lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+    return "\n".join(lines)
+
+
+def _cell(strategy: Strategy, provider: str) -> str:
+    if provider in (strategy.refused or {}):
+        return "refused"
+    if provider == "kubernetes" and provider in (strategy.warned or {}):
+        return "as blue/green"
+    shown = "**yes**" if provider in strategy.with_traffic else "yes"
+    return f"{shown}, warned" if provider in (strategy.warned or {}) else shown
+
+
+PAGES: dict[str, Callable[[], str]] = {"guide/flags.md": flags_page, "support.md": support_page, "compatibility.md": compatibility_page}
+_BEGIN = "<!-- Made by `python -m tests.unit.docs.generated` from tests/matrix.py: do not edit from here -->"
+_END = "<!-- to here -->"
 
 
 def _flag(item: Setting) -> str:
