@@ -18,7 +18,7 @@ from tests.local.site import App, Site
 from tests.local.stage import on_stage
 from tests.local.test_deletions import deploy_before, route_of_user
 from tests.local.test_kills import site_without_election
-from tests.local.users import Group, assert_kept, assert_matching_met, assert_stays, browsers, groups, share
+from tests.local.users import THINKING, Group, assert_kept, assert_matching_met, assert_stays, browsers, groups, share
 from tests.local.weights import TAKEN_AFTER, is_plausible
 from tests.matrix import shown_with_traffic
 
@@ -169,7 +169,9 @@ async def test_a_weighted_run_mirrors_before_its_first_weight(site: Site) -> Non
         app.assert_only_failures_of()
 
 
-BROWSERS: Final = 12
+BROWSERS: Final = 20
+BETWEEN_VISITS: Final = 3 * THINKING + TAKEN_AFTER
+"""Seconds in which each browser has seen what holds now, and sent what it was told."""
 AFFINITY: Final = {"cookieName": "canary", "primaryCookieName": "primary", "maxAge": 600}
 
 
@@ -177,37 +179,39 @@ AFFINITY: Final = {"cookieName": "canary", "primaryCookieName": "primary", "maxA
 @on_stage(site_without_election)
 async def test_sessions_stay_with_their_version(site: Site, provider: str) -> None:
     """routers:SA-03..09, SA-12, engine:SES-02..04: across weights, kills of the controller, a new revision, promotion and rollback."""
-    analysis = {"sessionAffinity": AFFINITY, "stepWeights": [30, 60], "stepWeight": None, "maxWeight": None}
+    analysis = {"sessionAffinity": AFFINITY, "stepWeights": [15, 40], "stepWeight": None, "maxWeight": None}
     namespace = f"sessions-{provider.partition(':')[0]}"
     async with site.app(namespace, provider, rate=5, analysis=analysis) as app, browsers(app, BROWSERS) as users:
         await app.release("2")
-        await app.until_weight(30)
+        await app.until_weight(15)
         site.kill_controller()
-        await app.until_weight(60)
+        await app.until_weight(40)
         first = await app.status()
         await asyncio.sleep(2 * TAKEN_AFTER)
+        newer = asyncio.get_running_loop().time()
         await app.release("3")
         await app.until_weight(0)
-        low, high = (next(stay.until for stay in app.weights.stays if stay.weight == weight) for weight in (30, 60))
-        assert 0 < share(users, "2", low) < share(users, "2", high), "the rising weight moves some from the primary to the canary"
-        assert_stays(users, app, "2")
-        assert_kept(users, app, first["sessionAffinityCookie"], "2")
-        assert_kept(users, app, first["primarySessionAffinityCookie"], "1")
+        low = next(stay.until for stay in app.weights.stays if stay.weight == 15)
+        assert share(users, "2", low) <= share(users, "2", newer), "a rising weight moves users to the canary, and nobody back"
+        assert_stays(users, "2", newer)
+        assert_kept(users, app, first["sessionAffinityCookie"], {"2", "3"})
+        assert_kept(users, app, first["primarySessionAffinityCookie"], {"1"})
         app.weights.forget()
-        await app.until_weight(30)
+        await app.until_weight(15)
+        again = asyncio.get_running_loop().time()
         site.kill_controller()
-        await app.until_weight(60)
+        await app.until_weight(40)
         second = await app.status()
         assert second["sessionAffinityCookie"] != first["sessionAffinityCookie"]
         assert await app.until_phase("Succeeded", "Failed") == "Succeeded", await app.messages()
-        assert_stays(users, app, "3")
-        assert_kept(users, app, second["sessionAffinityCookie"], "3")
-        await asyncio.sleep(2 * TAKEN_AFTER)
+        assert_stays(users, "3", app.weights.end_of("3"), since=again)
+        assert_kept(users, app, second["sessionAffinityCookie"], {"3"})
+        await asyncio.sleep(BETWEEN_VISITS)
         assert {browser.visits[-1].answer.version for browser in users} == {"3"}
         assert not any("canary" in browser.visits[-1].sent for browser in users), "the cookie of a run that is over is deleted"
         await fail(app, "4")
-        assert_stays(users, app, "4")
-        await asyncio.sleep(2 * TAKEN_AFTER)
+        assert_stays(users, "4", app.weights.end_of("4"))
+        await asyncio.sleep(BETWEEN_VISITS)
         assert {browser.visits[-1].answer.version for browser in users} == {"3"}
         app.assert_only_failures_of("4")
         await site.assert_no_gateway_failure()
