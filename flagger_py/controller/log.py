@@ -6,7 +6,9 @@ right to it); a signal is not used for it, because it could say only "next level
 
 import logging
 import sys
-from collections.abc import Mapping
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, Final, TextIO
@@ -20,6 +22,7 @@ LEVELS: Final[Mapping[str, int]] = MappingProxyType(
 )
 """Flagger's words and `warning`, which it documents and takes for info (operations:§1)."""
 
+FIRST_LINES: Final = 100
 _SECRETS: Final = frozenset({"authorization", "headers", "password", "secret", "token"})
 _SHOWN_AS: Final = {"warning": "warn", "critical": "fatal", "exception": "error"}
 _FIRST: Final = ("level", "ts", "caller", "msg", "canary")
@@ -47,6 +50,30 @@ class Level:
         return event
 
 
+class Sampling:
+    """Of lines with the same level and message, the first `FIRST_LINES` of a second and then one in `FIRST_LINES` (operations:§5).
+
+    `clock` gives seconds that only rise.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._second = -1
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        """As the second processor: what is dropped costs nothing more."""
+        if (second := int(self._clock())) != self._second:
+            self._second = second
+            self._counts.clear()
+        line = (method, str(event.get("event", "")))
+        self._counts[line] += 1
+        count = self._counts[line]
+        if count > FIRST_LINES and count % FIRST_LINES:
+            raise structlog.DropEvent
+        return event
+
+
 def configure(level: str, log_format: str, stream: TextIO | None = None) -> Level:
     """Set up the log of the whole process, other libraries' included, and return its level.
 
@@ -67,7 +94,7 @@ def configure(level: str, log_format: str, stream: TextIO | None = None) -> Leve
     ]
     output = _readable(colors=stream.isatty()) if readable else _json_lines()
     structlog.configure(
-        processors=[current, *shared, *output],
+        processors=[current, Sampling(), *shared, *output],
         logger_factory=structlog.PrintLoggerFactory(stream),
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),  # `Level` filters instead, because it can be changed
         cache_logger_on_first_use=True,

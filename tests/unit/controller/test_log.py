@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from flagger_py.controller import log
-from flagger_py.controller.log import Level
+from flagger_py.controller.log import Level, Sampling
 
 
 class Terminal(StringIO):
@@ -148,3 +148,25 @@ def test_values_that_json_cannot_hold_are_written_as_text() -> None:
     log.configure("info", "json", stream)
     structlog.get_logger().info("x", path=re.compile("a"))
     assert lines(stream)[0]["path"] == "re.compile('a')"
+
+
+def test_a_line_that_comes_too_often_is_sampled_each_second() -> None:
+    """operations:§5: the first 100 with one level and message, then every 100th."""
+    seconds = 0.0
+    sampling = Sampling(lambda: seconds)
+
+    def kept(lines: int, method: str = "info", event: str = "watch_broken") -> int:
+        return sum(_is_kept(sampling, method, event) for _ in range(lines))
+
+    assert kept(350) == 102
+    assert kept(20, method="warning") == kept(20, event="other") == 20
+    seconds = 1.5
+    assert kept(100) == 100
+
+
+def _is_kept(sampling: Sampling, method: str, event: str) -> bool:
+    try:
+        sampling(None, method, {"event": event})
+    except structlog.DropEvent:
+        return False
+    return True
