@@ -167,6 +167,8 @@ class Analysis(ApiModel):
     """The length of a step."""
     threshold: Annotated[Int32, Schema(minimum=0)] = 0
     """How many failed checks roll the run back."""
+    on_error: Annotated[str, Schema(enum=("", "fail", "hold"))] = ""
+    """What a metric provider that cannot be reached means: a failed check (`fail`, the default), or to wait (`hold`). Not in Flagger."""
     iterations: Annotated[Int32, Schema(minimum=1, source="GAP-03")] = 0
     """The checks of an A/B test or of a blue/green run."""
     step_weight: Annotated[Step, Schema(source="GAP-03")] = 0

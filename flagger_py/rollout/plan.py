@@ -50,6 +50,8 @@ class Plan:
     has_analysis: bool = True
     """Rollout hooks or metrics exist; without any, an analysis always passes (engine:ANL-09)."""
     has_metrics: bool = True
+    holds_on_error: bool = False
+    """A metric provider that cannot be reached holds the run, and is no failed check (`analysis.onError: hold`)."""
     routes_weights: bool = True
     """The router moves traffic; False for provider `kubernetes`, whose apex always selects the primary."""
     canary_name: str = ""
@@ -92,6 +94,7 @@ def plan_of(canary: Canary, *, minimum_interval: timedelta, capabilities: Capabi
         alerts_from=_alerts_from(analysis, has_global_notifier=has_global_notifier),
         has_analysis=has_rollout_hooks or bool(analysis.metrics),
         has_metrics=bool(analysis.metrics),
+        holds_on_error=analysis.on_error == "hold",
         routes_weights=capabilities.weights,
         canary_name=f"{canary.metadata.name}.{canary.namespace}",
         target_name=f"{canary.spec.target_ref.name}.{canary.namespace}",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from flagger_py.api.effective import Strategy
-from flagger_py.api.rollout_record import MESSAGE_LIMIT, Check
+from flagger_py.api.rollout_record import MESSAGE_LIMIT, Check, CheckOutcome
 from flagger_py.api.status import Phase
 from flagger_py.rollout import alerts, strategies
 from flagger_py.rollout.asking import ask
@@ -209,7 +209,9 @@ def _check_step(turn: Turn, *, is_abort_known: bool) -> None:
     if answer is None or not is_abort_known:
         return
     following = strategies.next_stage(turn.plan, turn.record.step, turn.desired)
-    if not answer.passed:
+    if turn.plan.holds_on_error and _is_only_unreachable(answer):
+        _wait_for_provider(turn, answer)
+    elif not answer.passed:
         _count_failure(turn, answer, kind="rollout")
     elif turn.record.paused_since:
         _record_check(turn, answer)
@@ -218,6 +220,21 @@ def _check_step(turn: Turn, *, is_abort_known: bool) -> None:
         _confirm_promotion(turn, answer)
     else:
         _advance(turn, following, answer=answer)
+
+
+def _is_only_unreachable(answer: Answer) -> bool:
+    """Whether nothing has failed but the way to a metric provider."""
+    failed = [check.result for check in answer.checks if not check.passed]
+    return bool(failed) and set(failed) == {CheckOutcome.UNREACHABLE} and all(hook.passed for hook in answer.hooks)
+
+
+def _wait_for_provider(turn: Turn, answer: Answer) -> None:
+    """The check is made again after an interval: it says nothing about the version, for or against it."""
+    number = f"{turn.record.step}/{turn.record.check_number}"
+    _record_check(turn, answer)
+    for name, text in _failures(answer, ""):
+        turn.tell(Severity.WARNING, text, f"unreachable/{number}/{name}")
+    turn.hold("a metric provider cannot be reached")
 
 
 def _count_failure(turn: Turn, answer: Answer, *, kind: str) -> None:
