@@ -7,12 +7,13 @@ from flagger_py.api.commands import Verb
 from flagger_py.api.metadata import COMMAND
 from flagger_py.objects.errors import ApiError
 from flagger_py.objects.patch import MergePatch
-from flagger_py.objects.resource import CANARY, CONFIG_MAP, Manifest, Ref, Resource
+from flagger_py.objects.resource import CANARY, CONFIG_MAP, SCALED_OBJECT, Manifest, Ref, Resource
 from tests.crash.guard import Guard
 from tests.crash.scenarios import release
 from tests.crash.settings import Setting
 from tests.memory.cluster import HTTP_ROUTE, NAMESPACE, MemoryCluster
 from tests.memory.interruption import Interruption, Point, Wire
+from tests.memory.scaling import PAUSED
 
 
 @dataclass
@@ -123,6 +124,29 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class EditScaler:
+    """Somebody changes the limits of the target's autoscaler, or of the primary's."""
+
+    name: str
+    least: int
+    most: int
+
+    async def do(self, site: Site) -> None:
+        await site.write(SCALED_OBJECT, self.name, {"spec": {"minReplicaCount": self.least, "maxReplicaCount": self.most}})
+
+
+@dataclass(frozen=True)
+class PauseScaler:
+    """Somebody pauses an autoscaler at zero, or lets it go on."""
+
+    name: str
+    is_paused: bool
+
+    async def do(self, site: Site) -> None:
+        await site.write(SCALED_OBJECT, self.name, {"metadata": {"annotations": {PAUSED: "0" if self.is_paused else None}}})
+
+
+@dataclass(frozen=True)
 class DeletePrimary:
     """Somebody deletes what the controller has made."""
 
@@ -160,4 +184,4 @@ class Interrupt:
         site.wire.due[len(site.wire.points) + self.after] = self.interruption
 
 
-Action = Release | Configure | EditRoute | EditSpec | Command | Scale | DeletePrimary | Become | Interrupt
+Action = Release | Configure | EditRoute | EditSpec | Command | Scale | EditScaler | PauseScaler | DeletePrimary | Become | Interrupt

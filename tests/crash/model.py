@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from flagger_py.api.commands import Verb
 from flagger_py.api.metadata import COMMAND
 from flagger_py.objects.errors import NotFound
-from flagger_py.objects.resource import CANARY, CONFIG_MAP, SERVICE, Ref
+from flagger_py.objects.resource import CANARY, CONFIG_MAP, SCALED_OBJECT, SERVICE, Ref
 from tests.crash.actions import Action, Command, Scripted, Site
 from tests.crash.guard import Guard
 from tests.crash.lives import controllers, run_alone
-from tests.crash.scenarios import create_app, image_and_pods
+from tests.crash.scenarios import autoscaler_of, create_app, image_and_pods
 from tests.crash.settings import Setting
 from tests.memory.cluster import HTTP_ROUTE, NAMESPACE, memory_cluster
 
@@ -35,7 +35,7 @@ def play(setting: Setting, script: list[Step], *, is_deleted: bool = False) -> N
 
 async def _play(setting: Setting, script: list[Step], *, is_deleted: bool) -> None:
     wire = Scripted()
-    async with memory_cluster() as cluster, controllers(cluster, [wire]):
+    async with memory_cluster() as cluster, controllers(cluster, [wire]), autoscaler_of(cluster, setting):
         guard = Guard(cluster, setting.provider, setting.target, is_strict=False)
         site = Site(cluster, guard, wire, setting)
         await create_app(cluster, setting)
@@ -58,6 +58,8 @@ async def _heal(site: Site) -> None:
     spec = {"suspend": False, "skipAnalysis": False, "analysis": site.setting.canary()["spec"]["analysis"]}
     await site.write(CANARY, "web", {"spec": spec, "metadata": {"annotations": {COMMAND: None}}})
     await site.write(site.setting.target, "web-primary", {"spec": {"replicas": 2}})
+    if site.setting.autoscaler:
+        await site.write(SCALED_OBJECT, "web", {"spec": site.setting.autoscaler["spec"]})
     await asyncio.sleep(5)
     await site.cluster.mend()
     if site.guard.record.get("pausedSince"):

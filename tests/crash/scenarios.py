@@ -140,7 +140,7 @@ def play(scenario: Scenario, wire: Wire, *, controllers: int = 1) -> None:
 
 
 async def _play(scenario: Scenario, wires: list[Wire]) -> None:
-    async with memory_cluster() as cluster, lives.controllers(cluster, wires), _autoscaling(cluster, scenario.setting):
+    async with memory_cluster() as cluster, lives.controllers(cluster, wires), autoscaler_of(cluster, scenario.setting):
         guard = Guard(cluster, scenario.setting.provider, scenario.setting.target)
         await scenario.prepare(cluster, guard)
         wires[0].begin()
@@ -150,7 +150,8 @@ async def _play(scenario: Scenario, wires: list[Wire]) -> None:
         await _check_end(cluster, guard, scenario)
 
 
-def _autoscaling(cluster: MemoryCluster, setting: Setting) -> AbstractAsyncContextManager[None]:
+def autoscaler_of(cluster: MemoryCluster, setting: Setting) -> AbstractAsyncContextManager[None]:
+    """Somebody who acts on the setting's autoscaler; nobody where it has none."""
     return autoscaling(cluster, 2, SCALED_OBJECT, rounded=math.floor) if setting.autoscaler else nullcontext()
 
 
