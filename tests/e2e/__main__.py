@@ -22,6 +22,8 @@ from tests.e2e.machine import CannotRun, cache_folder
 from tests.e2e.parts import PARTS, Part, Servers, UnknownPart, chosen, scenarios_not_run
 
 KEPT_RUNS: Final = 5
+LONGEST_RUN: Final = 7200.0
+"""Seconds: what is younger may still be running beside this one."""
 SIDE_BY_SIDE: Final = 3
 """Parts at once: most of their time they wait for intervals to pass."""
 
@@ -58,9 +60,11 @@ def _prepared() -> Path:
     for graph in (CONTROL_PLANE, CONTOUR):
         build(graph)
     runs = cache_folder() / "runs"
+    now = datetime.now(UTC)
     for old in sorted(runs.glob("*"))[: -KEPT_RUNS + 1]:
-        shutil.rmtree(old)
-    folder = runs / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+        if old.stat().st_mtime < now.timestamp() - LONGEST_RUN:
+            shutil.rmtree(old)
+    folder = runs / now.strftime("%Y%m%dT%H%M%S.%f")
     folder.mkdir(parents=True)
     (folder / DEFINITIONS).write_text(crds.of_everything())
     return folder

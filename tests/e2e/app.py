@@ -17,7 +17,7 @@ from flagger_py.local.samples import APP, GATEWAY_CLASS, Applied, Sample
 from flagger_py.local.traffic import Answer, LoadGenerator, TrafficSettings
 from flagger_py.objects.errors import Unreachable
 from flagger_py.objects.patch import MergePatch
-from flagger_py.objects.resource import CANARY, DEPLOYMENT, EVENT, Manifest, Ref
+from flagger_py.objects.resource import CANARY, DEPLOYMENT, EVENT, Manifest, Ref, Resource
 from tests.e2e import gateway
 from tests.e2e.processes import answers_ok
 from tests.e2e.waiting import POLL, until
@@ -25,6 +25,8 @@ from tests.e2e.waiting import POLL, until
 PROMETHEUS: Final = "http://prometheus.monitoring:9090"
 LATENCIES: Final = {"latency": 5, "request-duration": 5000}
 """Bounds of the latency checks (seconds, milliseconds): the sample's one second is for a machine that does nothing else."""
+PATIENCE: Final = 4
+"""Failed checks until a rollback: on a busy machine two scrapes of a short window may come late, which is "no values"."""
 SETTLING: Final = 1.0
 """Seconds after a change of weights in which answers are not counted: Contour, Envoy and requests under way."""
 DEVIATIONS: Final = 4.5
@@ -50,6 +52,7 @@ class App:
     client: Client
     sample: Sample
     load: LoadGenerator
+    workload: Resource = DEPLOYMENT
     moments: list[Moment] = field(default_factory=list)
 
     async def release(self, version: str, **environment: str) -> None:
@@ -156,7 +159,7 @@ class App:
         return measured
 
     def _ref(self, name: str) -> Ref:
-        return Ref(DEPLOYMENT, self.sample.namespace, name)
+        return Ref(self.workload, self.sample.namespace, name)
 
 
 def _binomial(trials: int, probability: float) -> tuple[float, float]:
@@ -165,16 +168,18 @@ def _binomial(trials: int, probability: float) -> tuple[float, float]:
 
 
 @asynccontextmanager
-async def app(client: Client, sample: Sample, *, rate: float = 40.0, adapt: Change = lambda manifest: None) -> AsyncIterator[App]:
+async def app(
+    client: Client, sample: Sample, *, rate: float = 40.0, adapt: Change = lambda manifest: None, workload: Resource = DEPLOYMENT
+) -> AsyncIterator[App]:
     """Deployed and initialised, with requests under way until the context is left (none at rate 0).
 
-    `adapt` changes each manifest before it is created.
+    `adapt` changes each manifest before it is created; `workload` is the target's kind.
     """
     for resource, manifest in objects(sample, host_of(sample)):
         if resource != NAMESPACE:
             adapt(manifest)
-            await client.create(resource, manifest)
-    running = App(client, sample, LoadGenerator(settings(sample, rate)))
+            await client.create(workload if resource == DEPLOYMENT else resource, manifest)
+    running = App(client, sample, LoadGenerator(settings(sample, rate)), workload)
     await running.until_phase("Initialized")
     if rate == 0:
         yield running

@@ -1,8 +1,10 @@
 """What the audit log says about the controllers. Each replica's User-Agent ends with its Lease identity (design §6)."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from tests.e2e.controller import USER
@@ -29,6 +31,12 @@ class Call:
     def is_write(self) -> bool:
         """Whether it changed something that only the leader may change."""
         return self.verb in WRITES and self.resource not in HARMLESS and self.code < 400
+
+
+def read(log: Path, user: str) -> list[dict[str, Any]]:
+    """The finished requests of one user in a log that is being written."""
+    entries = [json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")]
+    return [entry for entry in entries if entry["user"].get("username") == user]
 
 
 def calls(audit: Iterable[dict[str, Any]]) -> list[Call]:

@@ -33,9 +33,9 @@ def manifests(kubectl: Path, arguments: Sequence[str] = ARGUMENTS, *, overlay: s
     return found
 
 
-def namespaced(kubectl: Path, namespace: str, rights: Sequence[Right]) -> list[Manifest]:
+def namespaced(kubectl: Path, namespace: str, rights: Sequence[Right], arguments: Sequence[str] = ()) -> list[Manifest]:
     """An installation for one namespace, in it, with a Role that grants these rights and nothing else."""
-    found = manifests(kubectl, (*ARGUMENTS, f"-namespace={namespace}"))
+    found = manifests(kubectl, (*ARGUMENTS, f"-namespace={namespace}", *arguments))
     kept = [manifest for manifest in found if manifest["kind"] in ("Deployment", "ServiceAccount")]
     for manifest in kept:
         manifest["metadata"]["namespace"] = namespace

@@ -145,6 +145,7 @@ class ControlPlane:
             "service-account-issuer": "https://kubernetes.default.svc",
             "service-cluster-ip-range": SERVICE_NETWORK,
             "endpoint-reconciler-type": "none",
+            "enable-admission-plugins": "OwnerReferencesPermissionEnforcement",  # as OpenShift has it
             "audit-policy-file": self.folder / "audit-policy.yaml",
             "audit-log-path": self.audit_log,
         }

@@ -17,11 +17,12 @@ class HasEnded(Exception):
 
 
 class Child:
-    """One server. It may be started again after it has ended."""
+    """One server, run in `folder`. It may be started again after it has ended."""
 
     def __init__(self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
+        self._folder = folder
         self._command = [str(part) for part in command]
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
@@ -37,7 +38,7 @@ class Child:
     async def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
+                *self._command, cwd=self._folder, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
             )
 
     async def stop(self) -> int:

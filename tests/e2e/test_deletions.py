@@ -10,9 +10,9 @@ from flagger_py.kube.client import Client
 from flagger_py.local.envoy.translation import HTTP_ROUTE
 from flagger_py.local.samples import APP, Sample
 from flagger_py.objects.errors import NotFound
-from flagger_py.objects.resource import CANARY, DEPLOYMENT, SERVICE, Manifest, Ref
-from tests.e2e import gateway
-from tests.e2e.app import PROMETHEUS, App, app, host_of
+from flagger_py.objects.resource import CANARY, DEPLOYMENT, SERVICE, Ref
+from tests.e2e.app import PATIENCE, PROMETHEUS, App, app
+from tests.e2e.before import deploy_before, revertible
 from tests.e2e.kubectl import kubectl
 from tests.e2e.waiting import until
 
@@ -20,22 +20,7 @@ pytestmark = pytest.mark.timeout(150)
 
 
 def sample(namespace: str) -> Sample:
-    return Sample("gatewayapi:v1", PROMETHEUS, namespace, interval="3s", window="5s", step_weight=20, max_weight=40)
-
-
-async def deploy_before(client: Client, chosen: Sample) -> None:
-    """A Service and a route of the user."""
-    metadata = {"name": APP, "namespace": chosen.namespace}
-    service = {"selector": {"app": APP}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}
-    await client.create(SERVICE, {"metadata": metadata, "spec": service})
-    parents = [{"name": gateway.GATEWAY, "namespace": gateway.NAMESPACE}]
-    rules = [{"backendRefs": [{"name": APP, "port": 80}]}]
-    await client.create(HTTP_ROUTE, {"metadata": metadata, "spec": {"parentRefs": parents, "hostnames": [host_of(chosen)], "rules": rules}})
-
-
-def revertible(manifest: Manifest) -> None:
-    if "analysis" in manifest["spec"]:
-        manifest["spec"]["revertOnDeletion"] = True
+    return Sample("gatewayapi:v1", PROMETHEUS, namespace, interval="3s", window="5s", step_weight=20, max_weight=40, threshold=PATIENCE)
 
 
 @pytest.mark.parametrize("is_under_way", [False, True], ids=["settled", "in the middle"])

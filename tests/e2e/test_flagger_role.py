@@ -12,7 +12,7 @@ from flagger_py.local.resources import POD
 from flagger_py.local.samples import APP, Sample
 from flagger_py.objects.resource import CONTROLLER_REVISION, Manifest
 from tests.e2e import controller
-from tests.e2e.app import PROMETHEUS, app
+from tests.e2e.app import PATIENCE, PROMETHEUS, app
 from tests.e2e.kubectl import kubectl
 
 ALL: Final = ["get", "list", "watch", "create", "update", "patch", "delete"]
@@ -39,7 +39,7 @@ def role() -> Manifest:
 async def test_it_runs_and_names_the_features_that_are_left_out(client: Client, namespace: str, run_folder: Path) -> None:
     """design:§6, operations:OPS-24."""
     await _install()
-    sample = Sample("gatewayapi:v1", PROMETHEUS, namespace, interval="3s", step_weight=20, max_weight=40)
+    sample = Sample("gatewayapi:v1", PROMETHEUS, namespace, interval="3s", step_weight=20, max_weight=40, threshold=PATIENCE)
     async with app(client, sample) as running:
         await running.release("2")
         await running.until_phase("Succeeded")

@@ -11,7 +11,7 @@ from tests.e2e.world import AWAY, in_the_middle
 @pytest.mark.timeout(180)
 async def test_the_api_server_is_restarted(run_folder: Path) -> None:
     """E2E-60: all that it had stored in etcd is compacted meanwhile, so that every watch begins anew (410)."""
-    async with in_the_middle(run_folder, "api-server") as (cluster, _):
+    async with in_the_middle(run_folder, "api-server", keeps_rights=False) as (cluster, _):
         plane = cluster.stack.plane
         await plane.api_server.kill()
         await plane.compact_etcd()

@@ -15,7 +15,7 @@ BINDING = Ref(Resource("rbac.authorization.k8s.io", "v1", "clusterrolebindings",
 @pytest.mark.timeout(180)
 async def test_a_token_that_is_no_longer_accepted_is_replaced(run_folder: Path) -> None:
     """As one that has expired: the kubelet writes a new one, the controller reads the file again after a 401."""
-    async with in_the_middle(run_folder, "token") as (cluster, _):
+    async with in_the_middle(run_folder, "token", keeps_rights=False) as (cluster, _):
         await replace_signing_key(cluster.stack.plane)
         assert cluster.stack.nodes is not None
         await asyncio.sleep(3)
@@ -34,7 +34,7 @@ async def replace_signing_key(plane: ControlPlane) -> None:
 
 @pytest.mark.timeout(180)
 async def test_rights_are_taken_away_and_given_back(run_folder: Path) -> None:
-    async with in_the_middle(run_folder, "rights") as (cluster, running):
+    async with in_the_middle(run_folder, "rights", keeps_rights=False) as (cluster, running):
         binding: Manifest = await cluster.client.get(BINDING)
         await cluster.client.delete(BINDING)
         await asyncio.sleep(AWAY)

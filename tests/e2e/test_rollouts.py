@@ -6,14 +6,14 @@ import pytest
 
 from flagger_py.kube.client import Client
 from flagger_py.local.samples import APP, Sample
-from tests.e2e.app import PROMETHEUS, App, app
+from tests.e2e.app import PATIENCE, PROMETHEUS, App, app
 
 PROVIDERS = ("contour", "gatewayapi:v1", "gatewayapi:v1beta1")
 
 
 def sample(provider: str, namespace: str) -> Sample:
     """Steps of 20 % to 40 %, five seconds each."""
-    return Sample(provider, PROMETHEUS, namespace, interval="5s", window="5s", step_weight=20, max_weight=40)
+    return Sample(provider, PROMETHEUS, namespace, interval="5s", window="5s", step_weight=20, max_weight=40, threshold=PATIENCE)
 
 
 @pytest.mark.timeout(240)

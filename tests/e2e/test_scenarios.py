@@ -11,7 +11,7 @@ from flagger_py.local.samples import APP, Sample
 from flagger_py.local.traffic import LoadGenerator
 from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import CANARY, CONFIG_MAP, DEPLOYMENT, Manifest, Ref
-from tests.e2e.app import PROMETHEUS, Change, app, load, settings
+from tests.e2e.app import PATIENCE, PROMETHEUS, Change, app, load, settings
 from tests.e2e.hooks import hooks
 from tests.e2e.waiting import until
 
@@ -22,7 +22,9 @@ MATCH = [{"headers": {"x-canary": {"exact": "insider"}}}]
 
 def sample(provider: str, namespace: str, **analysis: Any) -> Sample:
     """Quick steps of 20 % to 40 %."""
-    return Sample(provider, PROMETHEUS, namespace, interval="3s", window="5s", step_weight=20, max_weight=40, analysis=analysis)
+    return Sample(
+        provider, PROMETHEUS, namespace, interval="3s", window="5s", step_weight=20, max_weight=40, threshold=PATIENCE, analysis=analysis
+    )
 
 
 def iterations(count: int, **more: Any) -> Change:
