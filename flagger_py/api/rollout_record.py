@@ -160,6 +160,8 @@ class RolloutRecord(CompactModel):
     """The primary is to get the revision; written before it is touched."""
     serving_canary: Bool = False
     """After a failed promotion the canary is the healthy copy and serves."""
+    restart_pods: Bool = False
+    """Only configs have changed: the canary's pods, which run already, have to start anew for this run (workloads:CHG-06)."""
     unready_since: UnreadySince = UnreadySince()
     autoscaler: str = ""
     """`Kind/name` of the target's autoscaler, while the primary has a copy of it."""

@@ -28,6 +28,7 @@ from flagger_py.rollout.effects import (
     RaisePrimary,
     RemoveFinalizer,
     RemoveFormerScaler,
+    RestartPods,
     RestoreApex,
     RestorePrimary,
     RestoreTarget,
@@ -95,7 +96,7 @@ def _failing_as_fault(effect: Effect) -> Iterator[None]:
         raise EffectFailed(Fault(condition, type(error).__name__, error.message, retry=True)) from error
 
 
-async def _apply(effect: RolloutEffect, canary: Canary, ports: Ports) -> None:  # noqa: C901 - one arm per effect
+async def _apply(effect: RolloutEffect, canary: Canary, ports: Ports) -> None:  # noqa: C901, PLR0912 - one arm per effect
     workload, router = ports.workload, ports.router
     match effect:
         case Adopt():
@@ -116,6 +117,8 @@ async def _apply(effect: RolloutEffect, canary: Canary, ports: Ports) -> None:  
             await of_router(ports.provider, lambda: router.nudge(canary))
         case ScaleTargetUp(replicas):
             await workload.scale_up(canary, replicas)
+        case RestartPods(occasion):
+            await workload.restart_pods(canary, occasion)
         case ScaleTargetToZero():
             await workload.scale_to_zero(canary)
         case PruneConfigs():

@@ -27,6 +27,8 @@ def _seen_canary(turn: Turn) -> Readiness:
         return Dead(f"{turn.plan.target_kind} {turn.plan.target_name} does not exist")
     if target.is_at_zero or (isinstance(target.readiness, Ready) and not target.is_available):
         return NotReady("no pod of the canary is available")
+    if turn.is_restart_due:
+        return NotReady("its pods have still to start anew with the changed configs")
     return target.readiness
 
 

@@ -66,6 +66,13 @@ class ScaleTargetUp:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartPods:
+    """Start the canary's pods anew, so that they read the configs of this run; nothing where that was done (workloads:CHG-06)."""
+
+    occasion: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScaleTargetToZero:
     """Stop the canary's pods."""
 
@@ -161,6 +168,7 @@ RolloutEffect = (
     | SetTraffic
     | NudgeRoutes
     | ScaleTargetUp
+    | RestartPods
     | ScaleTargetToZero
     | PruneConfigs
 )

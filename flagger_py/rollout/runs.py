@@ -49,6 +49,7 @@ def begin_again(turn: Turn) -> None:
 def _store_run(turn: Turn) -> None:
     """Revision, configs, zero counters; no traffic on the canary unless it is the copy that serves (engine:HAZ-19)."""
     serving = turn.record.serving_canary
+    restart_pods = _have_pods_read_other_configs(turn)
     record_revision(
         turn,
         started_at=turn.now,
@@ -60,9 +61,23 @@ def _store_run(turn: Turn) -> None:
         promoting=False,
         outcome=None,
         checks=(),
+        restart_pods=restart_pods,
     )
     turn.update(run=turn.new_run_id(turn.now))
     turn.restart_clocks()
     want(turn, ALL_CANARY if serving else ALL_PRIMARY)
     turn.set_status(failed_checks=0, iterations=0)
     turn.enter(Phase.PROGRESSING)
+
+
+def _have_pods_read_other_configs(turn: Turn) -> bool:
+    """Whether pods that run already do not have the configs of the new run (workloads:CHG-06).
+
+    A new template starts pods by itself, with configs that it is the first to name; one that was there before may have changed after that.
+    """
+    if turn.target.is_at_zero:
+        return False
+    live, stored = turn.world.configs.checksums or {}, turn.stored_checksums
+    if turn.target.revision == turn.record.revision:
+        return turn.configs_changed or turn.is_restart_due
+    return turn.configs_changed and any(live[key] != stored[key] for key in live.keys() & stored.keys())

@@ -86,6 +86,17 @@ class Turn:
         return dict(live) != dict(stored or {})
 
     @property
+    def is_restart_due(self) -> bool:
+        """The canary's pods run, and have still to start anew for this run (workloads:CHG-06)."""
+        target = self.world.target
+        return self.record.restart_pods and target is not None and not target.is_at_zero and target.restarted_for != self.occasion
+
+    @property
+    def occasion(self) -> str:
+        """What the canary's pods start anew for: this run, with these configs."""
+        return f"{self.record.run}.{self.stored_configs_digest}"
+
+    @property
     def stored_checksums(self) -> Mapping[str, str]:
         """The config checksums of the run."""
         return self.status.tracked_configs or {}
@@ -206,15 +217,17 @@ class Turn:
         old, generation = self.world.canary.status, self.world.canary.metadata.generation
         if old.observed_generation == generation and self._with_record(self.status) == old:
             return old
-        self._note_generation()
+        self._note_progress_of_target()
         changes = {"last_transition_time": self.now, "observed_generation": generation}
         return self._with_record(self.status).model_copy(update=changes)
 
     def _with_record(self, status: CanaryStatus) -> CanaryStatus:
         return status if self.record == (status.rollout or RolloutRecord()) else status.model_copy(update={"rollout": self.record})
 
-    def _note_generation(self) -> None:
-        """The generation moves when the target is scaled: that alone is no reason to write, but it goes with any other write."""
+    def _note_progress_of_target(self) -> None:
+        """What alone is no reason to write, but goes with any other write: the target is scaled, and its pods have started anew."""
         target, record = self.world.target, self.record
+        if target is not None and target.restarted_for == self.occasion:
+            self.update(restart_pods=False)
         if target is not None and (target.uid, target.revision) == (record.target_uid, record.revision):
             self.update(target_generation=target.generation)

@@ -1,6 +1,6 @@
 """What is repaired in every turn: Services, the primary, the canary's pods."""
 
-from flagger_py.rollout.effects import EnsureApex, EnsureServices, RestorePrimary, ScaleTargetToZero, ScaleTargetUp
+from flagger_py.rollout.effects import EnsureApex, EnsureServices, RestartPods, RestorePrimary, ScaleTargetToZero, ScaleTargetUp
 from flagger_py.rollout.scaling import pause, resume
 from flagger_py.rollout.turn import Turn
 
@@ -21,12 +21,15 @@ def keep_primary(turn: Turn) -> None:
 
 
 def run_canary(turn: Turn) -> None:
-    """See that the canary has pods, and its autoscaler the say (workloads:AS-04)."""
+    """See that the canary has pods that have read the configs of this run, and its autoscaler the say (workloads:AS-04, CHG-06)."""
     if turn.world.target is None:
         return
     resume(turn)
     if turn.target.is_at_zero:
         turn.do(ScaleTargetUp(turn.world.scaler.start_replicas))
+        turn.update(restart_pods=False)  # those that start now read the configs as they are
+    elif turn.is_restart_due and turn.world.routes == turn.desired:
+        turn.do(RestartPods(turn.occasion))
 
 
 def stop_canary(turn: Turn) -> bool:

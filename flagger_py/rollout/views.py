@@ -23,8 +23,8 @@ class TargetView:
     """Against `canaryReadyThreshold`; `Dead` only for what the workload itself reports (RDY-03 b), never by our clock."""
     has_pods: bool = True
     """False for Services, core and Knative: there is nothing to scale, `replicas` and `available` say nothing (workloads:SVC-01, KN-06)."""
-    pod_configs: str = ""
-    """The digest of the configs that its pods were started anew for (workloads:CHG-06)."""
+    restarted_for: str = ""
+    """The occasion that its pods were started anew for (workloads:CHG-06)."""
 
     @property
     def is_at_zero(self) -> bool:

@@ -174,8 +174,8 @@ class Workload(ABC):
         """Take away the target's pods; nothing happens where it does not exist."""
 
     @abstractmethod
-    async def restart_pods(self, canary: Canary, configs: str) -> None:
-        """Start the target's pods anew because of configs with this digest; nothing happens where that was done (workloads:CHG-06)."""
+    async def restart_pods(self, canary: Canary, occasion: str) -> None:
+        """Start the target's pods anew; nothing happens where that was done on this occasion (workloads:CHG-06)."""
 
     @abstractmethod
     async def raise_primary(self, canary: Canary, replicas: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from flagger_py.objects.resource import Manifest
 
 SCALE_TO_ZERO: Final = "flagger.app/scale-to-zero"
-POD_CONFIGS: Final = "flagger.app/pod-configs"
+RESTARTED_FOR: Final = "flagger.app/restarted-for"
 
 
 def is_at_zero(template: Manifest) -> bool:
@@ -17,18 +17,18 @@ def is_at_zero(template: Manifest) -> bool:
     return SCALE_TO_ZERO in ((template.get("spec") or {}).get("nodeSelector") or {})
 
 
-def pod_configs(template: Manifest) -> str:
-    """The digest of the configs that the pods were started anew for; empty where they never were."""
-    digest: str = _annotations(template).get(POD_CONFIGS, "")
-    return digest
+def restarted_for(template: Manifest) -> str:
+    """What the pods were started anew for; empty where they never were."""
+    occasion: str = _annotations(template).get(RESTARTED_FOR, "")
+    return occasion
 
 
 def without_marks(template: Manifest) -> Manifest:
     """The template as the user wrote it; the same object where nothing of ours is in it (workloads:DS-05)."""
     if is_at_zero(template):
         template = {**template, "spec": _without(template["spec"], "nodeSelector", SCALE_TO_ZERO)}
-    if pod_configs(template):
-        template = {**template, "metadata": _without(template["metadata"], "annotations", POD_CONFIGS)}
+    if restarted_for(template):
+        template = {**template, "metadata": _without(template["metadata"], "annotations", RESTARTED_FOR)}
     return template
 
 
@@ -37,9 +37,9 @@ def at_zero_patch(*, is_wanted: bool) -> dict[str, Any]:
     return {"template": {"spec": {"nodeSelector": {SCALE_TO_ZERO: "true" if is_wanted else None}}}}
 
 
-def pod_configs_patch(digest: str | None) -> dict[str, Any]:
+def restarted_for_patch(occasion: str | None) -> dict[str, Any]:
     """The part of a merge patch of the spec that sets the annotation, or removes it."""
-    return {"template": {"metadata": {"annotations": {POD_CONFIGS: digest}}}}
+    return {"template": {"metadata": {"annotations": {RESTARTED_FOR: occasion}}}}
 
 
 def _annotations(template: Manifest) -> dict[str, str]:

@@ -50,7 +50,7 @@ def target_view(kind: PodKind, canary: Canary, manifest: Manifest) -> TargetView
         replicas=kind.replicas(manifest),
         available=kind.available(manifest),
         readiness=kind.readiness(manifest, DEFAULT_READY_THRESHOLD if threshold is None else threshold),
-        pod_configs=summary.pod_configs,
+        restarted_for=summary.restarted_for,
     )
 
 

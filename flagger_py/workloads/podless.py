@@ -53,7 +53,7 @@ class PodlessWorkload(Workload):
     async def scale_to_zero(self, canary: Canary) -> None:
         """Nothing to scale."""
 
-    async def restart_pods(self, canary: Canary, configs: str) -> None:
+    async def restart_pods(self, canary: Canary, occasion: str) -> None:
         """Nothing to restart."""
 
     async def raise_primary(self, canary: Canary, replicas: int) -> None:

@@ -11,7 +11,7 @@ import orjson
 
 from flagger_py.objects.resource import Manifest
 from flagger_py.workloads.base import PRIMARY_SUFFIX, Selector
-from flagger_py.workloads.marks import is_at_zero, pod_configs, without_marks
+from flagger_py.workloads.marks import is_at_zero, restarted_for, without_marks
 from flagger_py.workloads.metadata import PROMOTION_ID, primary_labels, without_toolkit_keys
 from flagger_py.workloads.spread import rewrite_spread
 
@@ -65,8 +65,8 @@ class TemplateSummary:
     promotion_id: str
     is_at_zero: bool = False
     """A DaemonSet's node selector keeps all pods away (workloads:DS-01)."""
-    pod_configs: str = ""
-    """The configs that the pods were started anew for (workloads:CHG-06)."""
+    restarted_for: str = ""
+    """What the pods were started anew for (workloads:CHG-06)."""
 
 
 class Spread(Enum):
@@ -126,7 +126,7 @@ def summary_of(template: Manifest) -> TemplateSummary:
             ports=tuple(ContainerPort(*port) for port in kept["ports"]),
             promotion_id=kept["promotionId"],
             is_at_zero=kept["isAtZero"],
-            pod_configs=kept["podConfigs"],
+            restarted_for=kept["restartedFor"],
         )
     pod_spec = template.get("spec") or {}
     annotations = (template.get("metadata") or {}).get("annotations") or {}
@@ -136,7 +136,7 @@ def summary_of(template: Manifest) -> TemplateSummary:
         container_ports(pod_spec),
         annotations.get(PROMOTION_ID, ""),
         is_at_zero(template),
-        pod_configs(template),
+        restarted_for(template),
     )
 
 
@@ -149,7 +149,7 @@ def reduced(template: Manifest) -> Manifest:
         "ports": [[port.container, port.index, port.name, port.port, port.protocol] for port in summary.ports],
         "promotionId": summary.promotion_id,
         "isAtZero": summary.is_at_zero,
-        "podConfigs": summary.pod_configs,
+        "restartedFor": summary.restarted_for,
     }
     return {"summary": kept}
 

@@ -13,7 +13,7 @@ from flagger_py.rollout.views import Back, Owed, PrimaryView, ServicesView, Targ
 from flagger_py.workloads.base import PRIMARY_SUFFIX, Selector, TargetMissing, TargetMoved, TrackedConfigs, Watched, Workload, WorkloadError
 from flagger_py.workloads.configs import Configs, require_same
 from flagger_py.workloads.kinds import PodKind
-from flagger_py.workloads.marks import pod_configs_patch
+from flagger_py.workloads.marks import restarted_for_patch
 from flagger_py.workloads.observation import primary_view, project, target_view, template_summary
 from flagger_py.workloads.primary import (
     Original,
@@ -181,13 +181,13 @@ class TemplatedWorkload(Workload):
     async def scale_to_zero(self, canary: Canary) -> None:
         def stopped(target: Manifest) -> dict[str, Any]:
             patch = self.kind.zero_patch(target)
-            return _spec(_with_template(patch, pod_configs_patch(None)) if patch and template_summary(target).pod_configs else patch)
+            return _spec(_with_template(patch, restarted_for_patch(None)) if patch and template_summary(target).restarted_for else patch)
 
         await amend(self.objects, self.target_ref(canary), stopped)
 
-    async def restart_pods(self, canary: Canary, configs: str) -> None:
+    async def restart_pods(self, canary: Canary, occasion: str) -> None:
         def restarted(target: Manifest) -> dict[str, Any]:
-            return {} if template_summary(target).pod_configs == configs else _spec(pod_configs_patch(configs))
+            return {} if template_summary(target).restarted_for == occasion else _spec(restarted_for_patch(occasion))
 
         await amend(self.objects, self.target_ref(canary), restarted)
 

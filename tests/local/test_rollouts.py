@@ -5,7 +5,8 @@ For each provider version 2 is promoted and version 3, half of whose answers are
 
 import pytest
 
-from flagger_py.objects.resource import DAEMON_SET, DEPLOYMENT, SERVICE, Resource
+from flagger_py.local.samples import new_version
+from flagger_py.objects.resource import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SERVICE, Resource
 from tests.local.site import Site, site
 from tests.local.stage import on_stage
 from tests.local.weights import is_plausible
@@ -58,3 +59,23 @@ def test_the_bound_tells_weights_apart() -> None:
     assert not is_plausible(8, 100, 30)
     assert not is_plausible(55, 100, 30)
     assert not is_plausible(1, 100, 0)
+
+
+@on_stage(site)
+async def test_settings_that_turn_bad_in_the_middle_of_a_rollout_reach_its_pods_and_are_rolled_back(site: Site) -> None:
+    """workloads:CHG-06: the pods have read good ones when they started; they start anew, and their errors are seen."""
+    async with site.app("settings", rate=RATE) as app:
+        await app.change_analysis(threshold=2)
+        settings = {"metadata": {"name": "settings", "namespace": app.sample.namespace}, "data": {"FAULT_ERROR_PERCENT": "0"}}
+        await site.cluster.client.create(CONFIG_MAP, settings)
+        version = new_version("2")
+        version["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": "settings"}}]
+        await app.patch(DEPLOYMENT, "web", version)
+        await app.until_weight(25)
+        app.assert_only_failures_of()
+        await app.patch(CONFIG_MAP, "settings", {"data": {"FAULT_ERROR_PERCENT": "50"}})
+        await app.until_told("Restarting analysis for web.settings")
+        await app.until_phase("Failed")
+        assert await app.primary_version() == "1"
+        app.assert_only_failures_of("2")
+        await site.assert_no_gateway_failure()

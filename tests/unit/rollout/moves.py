@@ -55,7 +55,7 @@ def trouble_moves(state: State) -> Iterator[tuple[str, Move]]:
             if routes != state.routes:
                 yield f"edit the routes to {routes.primary}/{routes.canary}", editing(routes)
     yield from command_moves(state)
-    yield "change the config", lambda sim: setattr(sim, "checksums", {"configmap/web": "b" if sim.checksums == CONFIG_A else "a"})
+    yield "change the config", lambda sim: sim.configure("b" if sim.checksums == CONFIG_A else "a")
 
 
 def target_moves(state: State) -> Iterator[tuple[str, Move]]:

@@ -26,6 +26,7 @@ from flagger_py.rollout.effects import (
     RaisePrimary,
     RemoveFinalizer,
     RemoveFormerScaler,
+    RestartPods,
     RestorationEffect,
     RestoreApex,
     RestorePrimary,
@@ -124,6 +125,8 @@ class Simulation:
     asking: dict[QuestionKey, Question] = field(default_factory=dict)
     new_primary_readiness: Readiness = field(default_factory=Ready)
     primary_revision: str = ""
+    configs_of_pods: str | None = None
+    """The digest of the configs that the canary's pods have read; `None`: of those that there are now."""
     snapshots: tuple[tuple[str, str], ...] = ()
     """Revision and configs digest of each ControllerRevision, newest last."""
     decisions: list[Decision] = field(default_factory=list)
@@ -237,8 +240,9 @@ class Simulation:
         return self
 
     def release(self, revision: str) -> None:
-        """Set the target to another revision."""
+        """Set the target to another revision, which starts its pods anew."""
         assert self.target is not None
+        self.configs_of_pods = configs_digest(self.checksums)
         self.target = replace(self.target, revision=revision, generation=self.target.generation + self.has_pods)
 
     @property
@@ -265,13 +269,8 @@ class Simulation:
                 self._restore()
             case SetTraffic(traffic):
                 self.routes = traffic.routes
-            case ScaleTargetUp(replicas):
-                assert self.target is not None
-                count = replicas or 2
-                self.target = replace(self.target, replicas=count, available=count, generation=self.target.generation + 1)
-            case ScaleTargetToZero():
-                assert self.target is not None
-                self.target = replace(self.target, replicas=0, available=0, generation=self.target.generation + 1)
+            case ScaleTargetUp() | RestartPods() | ScaleTargetToZero():
+                self._apply_to_pods(effect)
             case PruneConfigs() | Adopt() | NudgeRoutes():
                 pass
             case _:
@@ -310,6 +309,19 @@ class Simulation:
         assert self.primary is not None
         self.primary = replace(self.primary, available=self.primary.replicas, readiness=Ready())
 
+    def _apply_to_pods(self, effect: ScaleTargetUp | RestartPods | ScaleTargetToZero) -> None:
+        """Pods that start read the configs as they are."""
+        assert self.target is not None
+        self.target = replace(self.target, generation=self.target.generation + 1)
+        self.configs_of_pods = configs_digest(self.checksums)
+        match effect:
+            case ScaleTargetUp(replicas):
+                self.target = replace(self.target, replicas=replicas or 2, available=replicas or 2)
+            case RestartPods(occasion):
+                self.target = replace(self.target, restarted_for=occasion)
+            case ScaleTargetToZero():
+                self.target = replace(self.target, replicas=0, available=0, restarted_for="")
+
     def _apply_at_the_end(self, effect: RestorationEffect | FinalizerEffect) -> None:
         match effect:
             case RestoreTarget():
@@ -325,6 +337,12 @@ class Simulation:
                 self.gone = self.canary.metadata.deletion_timestamp is not None
             case _:
                 assert_never(effect)
+
+    def configure(self, checksum: str) -> None:
+        """Change the config; pods that run go on with what they have read."""
+        if self.configs_of_pods is None:
+            self.configs_of_pods = configs_digest(self.checksums)
+        self.checksums = {"configmap/web": checksum}
 
     def edit(self, **metadata: object) -> None:
         """Change the metadata of the Canary."""

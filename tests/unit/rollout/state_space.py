@@ -143,6 +143,7 @@ class StateSpace:
             services=state.services,
             routes=state.routes,
             checksums={"configmap/web": state.config} if state.config else {},
+            configs_of_pods=state.configs_of_pods,
             answers={key: answer_to(key, passed=passed) for key, passed in state.answers},
             asking={question.key: question for question in state.asking},
             answer=lambda _: None,

@@ -30,6 +30,7 @@ class State:
     services: ServicesView
     routes: Routes | Pending
     config: str
+    configs_of_pods: str | None
     answers: tuple[tuple[QuestionKey, bool], ...]
     asking: tuple[Question, ...]
     troubles_left: int
@@ -49,6 +50,7 @@ def key_of(state: State) -> Key:
         state.services,
         state.routes,
         state.config,
+        state.configs_of_pods,
         state.answers,
         tuple(question.key for question in state.asking),
         state.troubles_left,
@@ -81,6 +83,7 @@ def freeze(sim: Watched, troubles_left: int) -> State:
         services=sim.services,
         routes=sim.routes,
         config=(sim.checksums or {}).get("configmap/web", ""),
+        configs_of_pods=sim.configs_of_pods if target and target.replicas else None,
         answers=tuple(sorted(((key, answer.is_yes(key.kind)) for key, answer in sim.answers.items()), key=str)),
         asking=tuple(sorted(sim.asking.values(), key=lambda question: str(question.key))),
         troubles_left=troubles_left,

@@ -72,7 +72,7 @@ class Rollouts(RuleBasedStateMachine):
 
     @rule(checksum=st.sampled_from(["a", "b"]))
     def change_config(self, checksum: str) -> None:
-        self.simulation.checksums = {"configmap/web": checksum}
+        self.simulation.configure(checksum)
 
     @rule(readiness=READINESS)
     def canary_becomes(self, readiness: Readiness) -> None:

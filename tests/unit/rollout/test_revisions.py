@@ -154,7 +154,7 @@ def test_a_config_alone_is_a_revision(change: dict[str, str]) -> None:
     """engine:REV-04, CFG-05, ACC-06, workloads:CFG-11."""
     simulation = Watched(answer=saying(), checksums=BLUE if change is GREEN else {})
     simulation.settle()
-    simulation.checksums = change
+    simulation.configure(change["configmap/web"])
     simulation.settle()
     assert simulation.phase() is Phase.PROGRESSING
     for _ in range(4):
@@ -167,12 +167,12 @@ def test_a_config_that_is_set_back_in_its_run_cancels_it() -> None:
     """engine:REV-03, REV-04."""
     simulation = Watched(answer=saying(), checksums=BLUE)
     simulation.settle()
-    simulation.checksums = GREEN
+    simulation.configure("green")
     simulation.settle()
-    simulation.checksums = BLUE
+    simulation.configure("blue")
     simulation.settle()
     assert simulation.phase() is Phase.SUCCEEDED
-    simulation.checksums = GREEN
+    simulation.configure("green")
     simulation.settle()
     assert simulation.phase() is Phase.PROGRESSING
 
@@ -181,7 +181,7 @@ def test_a_config_that_changes_while_the_primary_is_made_is_a_run_afterwards() -
     """workloads:CFG-08, CFG-11: the primary has the copies of the moment it was created."""
     simulation = Watched(answer=saying(), checksums=BLUE, new_primary_readiness=NOT_READY)
     simulation.settle()
-    simulation.checksums = GREEN
+    simulation.configure("green")
     primary_becomes(simulation, Ready())
     simulation.settle()
     assert simulation.phase() is Phase.PROGRESSING

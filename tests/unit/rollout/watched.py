@@ -15,6 +15,7 @@ from flagger_py.rollout.effects import (
     ScaleTargetToZero,
     SetTraffic,
 )
+from flagger_py.rollout.identity import configs_digest
 from flagger_py.rollout.readiness import NotReady, Ready
 from flagger_py.rollout.traffic import ALL_CANARY, ALL_PRIMARY, Routes
 from flagger_py.rollout.turn import UNKNOWN_REVISION
@@ -95,6 +96,8 @@ class Watched(Simulation):
             assert self.target, "no traffic to a canary that does not exist"
             assert isinstance(self.target.readiness, Ready), "a weight is raised only while the version is Ready"
             assert self.target.is_available
+            read = self.configs_of_pods
+            assert read in (None, configs_digest(self.status.tracked_configs)), "its pods have read the configs of the run"
         if wanted.primary > live[0]:
             assert self.primary, "no traffic to a primary that does not exist"
             assert isinstance(self.primary.readiness, Ready) or self._has_waited_for_pods(), "a weight is raised only while it is Ready"

@@ -17,7 +17,7 @@ from flagger_py.rollout.views import Back, Owed, PrimaryView, TargetView
 from flagger_py.workloads.base import PromotionRefused, Selector, TargetMissing, TargetMoved, WorkloadError
 from flagger_py.workloads.checksums import checksum
 from flagger_py.workloads.deployment import DeploymentWorkload
-from flagger_py.workloads.marks import pod_configs
+from flagger_py.workloads.marks import restarted_for
 from flagger_py.workloads.settings import WorkloadSettings
 from flagger_py.workloads.template import revision_of
 from tests.unit.workloads.build import (
@@ -535,17 +535,17 @@ class TestScaling:
 
 
 class TestRestart:
-    async def test_pods_start_anew_once_for_the_same_configs(self) -> None:
+    async def test_pods_start_anew_once_for_each_occasion(self) -> None:
         """workloads:CHG-06"""
         cluster = Cluster(make_deployment())
         before = await cluster.workload.target(CANARY)
-        for digest in ("one", "one", "two"):
-            await cluster.workload.restart_pods(CANARY, digest)
+        for occasion in ("one", "one", "two"):
+            await cluster.workload.restart_pods(CANARY, occasion)
         after = await cluster.workload.target(CANARY)
         assert cluster.objects.writes == ["patch Deployment web"] * 2
         assert before is not None
         assert after is not None
-        assert after.pod_configs == "two"
+        assert after.restarted_for == "two"
         assert after.revision == before.revision, "the mark is ours, and no new revision"
 
     async def test_the_mark_goes_with_the_pods_and_never_reaches_the_primary(self) -> None:
@@ -555,10 +555,10 @@ class TestRestart:
         view = await cluster.workload.target(CANARY)
         assert view is not None
         await cluster.workload.create_primary(CANARY, view.revision, {})
-        assert pod_configs(cluster.primary["spec"]["template"]) == ""
+        assert restarted_for(cluster.primary["spec"]["template"]) == ""
         assert await cluster.workload.primary_matches_target(CANARY)
         await cluster.workload.scale_to_zero(CANARY)
-        assert pod_configs(cluster.target["spec"]["template"]) == ""
+        assert restarted_for(cluster.target["spec"]["template"]) == ""
         assert cluster.target["spec"]["replicas"] == 0
 
     async def test_a_missing_target_has_no_pods(self) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from flagger_py.objects.resource import Manifest
-from flagger_py.workloads.marks import POD_CONFIGS, SCALE_TO_ZERO, is_at_zero, pod_configs, without_marks
+from flagger_py.workloads.marks import RESTARTED_FOR, SCALE_TO_ZERO, is_at_zero, restarted_for, without_marks
 from flagger_py.workloads.template import revision_of
 
 PLAIN: Manifest = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}
@@ -11,7 +11,7 @@ PLAIN: Manifest = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers"
 
 def marked(*, at_zero: bool = True, restarted: bool = True, **of_user: dict[str, str]) -> Manifest:
     selector = of_user.get("selector", {}) | ({SCALE_TO_ZERO: "true"} if at_zero else {})
-    annotations = of_user.get("annotations", {}) | ({POD_CONFIGS: "c0ffee"} if restarted else {})
+    annotations = of_user.get("annotations", {}) | ({RESTARTED_FOR: "an-occasion"} if restarted else {})
     return {
         "metadata": {**PLAIN["metadata"], "annotations": annotations},
         "spec": {**PLAIN["spec"], "nodeSelector": selector},
@@ -24,7 +24,7 @@ def test_marks_are_read_and_change_no_revision(at_zero: bool, restarted: bool) -
     """workloads:DS-05, workloads:CHG-06"""
     template = marked(at_zero=at_zero, restarted=restarted)
     assert is_at_zero(template) is at_zero
-    assert pod_configs(template) == ("c0ffee" if restarted else "")
+    assert restarted_for(template) == ("an-occasion" if restarted else "")
     assert revision_of(template) == revision_of(PLAIN)
 
 
