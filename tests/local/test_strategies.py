@@ -62,7 +62,7 @@ async def test_an_ab_test_shows_the_new_version_to_matching_users_only(site: Sit
     """engine:AB-01, AB-03, routers:GW-20, IST-18, CON-08: promoted, and rolled back without anybody else having met it."""
     analysis = {**ITERATIONS, "match": AB_MATCHES[provider]}
     users = users_of(provider)
-    async with site.app(f"ab-{provider.partition(':')[0]}", provider, rate=10, analysis=analysis) as app, groups(app, users) as loads:
+    async with site.app(f"ab-{provider.partition(':')[0]}", provider, rate=5, analysis=analysis) as app, groups(app, users) as loads:
         await app.release("2")
         await app.until_phase("Progressing")
         assert await app.until_phase("Succeeded", "Failed") == "Succeeded", await app.messages()
@@ -80,7 +80,7 @@ async def test_an_ab_test_shows_the_new_version_to_matching_users_only(site: Sit
 async def test_after_a_failed_promotion_of_an_ab_test_the_canary_serves_everyone(site: Site) -> None:
     """engine:ST-17, HAZ-19, routers:CTR-15: nobody is left with the broken primary, and the repair reaches everyone."""
     analysis = {**ITERATIONS, "match": AB_MATCHES["gatewayapi:v1"]}
-    async with site.app("ab-broken", rate=10, analysis=analysis, spec={"progressDeadlineSeconds": 10}) as app, groups(app, MATCHING):
+    async with site.app("ab-broken", rate=5, analysis=analysis, spec={"progressDeadlineSeconds": 15}) as app, groups(app, MATCHING):
         await app.release("2", FAULT_NOT_READY_PODS=f"{APP}-primary-")
         await app.until_told("Promotion of web.ab-broken failed, primary not ready", "all traffic goes to the canary")
         await app.until_phase("Failed")
@@ -111,7 +111,7 @@ async def test_blue_green_switches_everyone_at_once(site: Site, kind: str) -> No
     provider, fields = BLUE_GREEN[kind]
     namespace = f"bg-{kind.replace(' ', '-')}"
     async with AsyncExitStack() as stack:
-        app = await stack.enter_async_context(site.app(namespace, provider, rate=20, analysis={**ITERATIONS, **fields}))
+        app = await stack.enter_async_context(site.app(namespace, provider, rate=12, analysis={**ITERATIONS, **fields}))
         if "mirror" not in fields:
             await stack.enter_async_context(direct_users(app))
         await app.release("2")
@@ -156,7 +156,7 @@ async def test_without_a_router_users_meet_the_new_version_when_the_primary_roll
 async def test_a_weighted_run_mirrors_before_its_first_weight(site: Site) -> None:
     """engine:MIR-01, routers:IST-17: a version that fails under mirrored requests is met by nobody."""
     analysis = {"mirror": True, "mirrorWeight": 50}
-    async with site.app("mirror", "istio", rate=20, interval="2s", analysis=analysis) as app:
+    async with site.app("mirror", "istio", rate=12, interval="3s", analysis=analysis) as app:
         await app.release("2")
         await assert_mirrored(app, 50)
         assert await app.until_phase("Succeeded", "Failed") == "Succeeded", await app.messages()
@@ -181,7 +181,7 @@ async def test_sessions_stay_with_their_version(site: Site, provider: str) -> No
     """routers:SA-03..09, SA-12, engine:SES-02..04: across weights, kills of the controller, a new revision, promotion and rollback."""
     analysis = {"sessionAffinity": AFFINITY, "stepWeights": [15, 40], "stepWeight": None, "maxWeight": None}
     namespace = f"sessions-{provider.partition(':')[0]}"
-    async with site.app(namespace, provider, rate=5, analysis=analysis) as app, browsers(app, BROWSERS) as users:
+    async with site.app(namespace, provider, rate=5, interval="3s", analysis=analysis) as app, browsers(app, BROWSERS) as users:
         await app.release("2")
         await app.until_weight(15)
         site.kill_controller()
@@ -258,7 +258,7 @@ async def assert_mirrored(app: App, percent: int) -> None:
     assert len(samples) > 1, "the stage with the mirror was too short to be measured"
     primary, canary = (int(after - before) for after, before in zip(samples[-1], samples[0], strict=True))
     text = f"{canary} of {primary} requests were mirrored"
-    assert is_plausible(min(canary, primary), primary, percent) or abs(primary * percent / 100 - canary) <= UNDER_WAY, text
+    assert is_plausible(min(canary, primary), primary, percent) or abs(primary * percent / 100 - canary) <= UNDER_WAY + primary // 20, text
 
 
 async def requests_to(app: App, version: str) -> float:

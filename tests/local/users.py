@@ -13,9 +13,9 @@ from flagger_py.local.traffic import Answer, LoadGenerator, TrafficSettings
 from tests.local.site import App
 from tests.local.weights import TAKEN_AFTER
 
-GROUP_RATE: Final = 4.0
+GROUP_RATE: Final = 2.0
 """Requests per second of each group."""
-THINKING: Final = 0.6
+THINKING: Final = 0.8
 """Seconds between an answer to a browser and its next request."""
 
 
