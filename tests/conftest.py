@@ -1,9 +1,11 @@
 """What all tests share."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
@@ -19,3 +21,17 @@ def _the_outer_event_loop() -> Iterator[None]:
     yield
     asyncio.set_event_loop(None)
     loop.close()
+
+
+@pytest.fixture(autouse=True)
+def _the_log_of_the_process() -> Iterator[None]:
+    """A test may set it up, and so may a command that it runs: the next test finds it as it was."""
+    root, before = logging.getLogger(), structlog.get_config() if structlog.is_configured() else None
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    if before is None:
+        structlog.reset_defaults()
+    else:
+        structlog.configure(**before)

@@ -97,7 +97,6 @@ def configure(level: str, log_format: str, stream: TextIO | None = None) -> Leve
         processors=[current, Sampling(), *shared, *output],
         logger_factory=structlog.PrintLoggerFactory(stream),
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),  # `Level` filters instead, because it can be changed
-        cache_logger_on_first_use=True,
     )
     _take_in_libraries(shared, output, stream)
     return current

@@ -3,7 +3,6 @@
 import json
 import logging
 import re
-from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
@@ -17,17 +16,6 @@ from flagger_py.controller.log import Level, Sampling
 class Terminal(StringIO):
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture(autouse=True)
-def untouched() -> Iterator[None]:
-    """Each test sets up the log of the process; put it back."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def lines(stream: StringIO) -> list[dict[str, Any]]:
