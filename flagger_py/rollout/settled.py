@@ -42,7 +42,20 @@ def _replace_primary(turn: Turn) -> None:
         turn.hold("the primary is missing")
 
 
+def _know_again(turn: Turn) -> None:
+    """A target that was deleted and made again with the same revision is no new one: what has failed is not tried again by itself
+    (workloads:CHG-04), and a primary that is lost later is restored, never made from it (workloads:DEP-05)."""
+    target, record = turn.world.target, turn.record
+    if target is None or record.target_uid in ("", target.uid):
+        return
+    turn.update(target_uid=target.uid, target_generation=target.generation)
+    if turn.phase is Phase.FAILED:
+        text = f"{turn.plan.target_name} was made again with the revision that has failed; change its pod template or retry it by hand"
+        turn.tell(Severity.WARNING, text, f"made-again/{target.uid}")
+
+
 def _stay(turn: Turn) -> None:
+    _know_again(turn)
     _forget_start(turn)
     if not turn.record.serving_canary:
         pause(turn)

@@ -273,3 +273,17 @@ def test_a_dead_canary_ends_a_run_whose_promotion_cannot_be_written() -> None:
     simulation.lose_from = None
     simulation.settle()
     assert (simulation.phase(), simulation.primary_revision) == (Phase.FAILED, ONE)
+
+
+def test_a_target_that_is_made_again_with_the_revision_that_failed_is_not_tried_again() -> None:
+    """workloads:CHG-04, CHG-01, DEP-05: it is told, and a primary that is lost afterwards is restored, not made from it."""
+    simulation = failed()
+    assert simulation.target
+    simulation.target = replace(simulation.target, uid="t-2", replicas=2, available=2)
+    simulation.settle()
+    assert simulation.phase() is Phase.FAILED
+    assert any("made again with the revision that has failed" in text for text in simulation.messages)
+    simulation.primary = None
+    simulation.settle()
+    assert simulation.phase() is Phase.FAILED
+    assert simulation.primary_revision == ONE
