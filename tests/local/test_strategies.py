@@ -252,6 +252,9 @@ async def assert_mirrored(app: App, percent: int) -> None:
     start = await requests_to(app, "canary")
     while app.weights.latest == 0 and len(samples) < 10:
         sample = await requests_to(app, "primary"), await requests_to(app, "canary")
+        if sample[1] > start and not samples:
+            await asyncio.sleep(TAKEN_AFTER)  # not all of Envoy's threads may have taken it
+            sample = await requests_to(app, "primary"), await requests_to(app, "canary")
         if sample[1] > start and sample not in samples:
             samples.append(sample)
         await asyncio.sleep(0.1)
