@@ -13,10 +13,11 @@ import structlog
 from flagger_py.kube.cluster import Cluster
 from flagger_py.local.conditions import with_transition_times
 from flagger_py.local.envoy.discovery import DiscoveryService
-from flagger_py.local.envoy.model import HTTP_PORT, Backend, RouteTable
+from flagger_py.local.envoy.endpoints import read_endpoints
+from flagger_py.local.envoy.model import HTTP_PORT, RouteTable
 from flagger_py.local.envoy.process import EnvoyProcess, EnvoyUnavailable
 from flagger_py.local.envoy.programming import ConfigRefused, Programmer
-from flagger_py.local.envoy.resources import Endpoint, bootstrap
+from flagger_py.local.envoy.resources import bootstrap
 from flagger_py.local.envoy.translation import (
     GATEWAY,
     HTTP_PROXY,
@@ -31,7 +32,6 @@ from flagger_py.local.envoy.translation import (
 )
 from flagger_py.local.envoy.translator import route_table, translate
 from flagger_py.local.resources import ENDPOINT_SLICE, NAMESPACE
-from flagger_py.local.workloads.endpoints import SERVICE_LABEL
 from flagger_py.objects.errors import ApiError, Forbidden, NotServed
 from flagger_py.objects.patch import merge_patch
 from flagger_py.objects.resource import SERVICE, Manifest, Ref, Resource
@@ -137,7 +137,8 @@ class EnvoyGateway:
         translation = translate(objects)
         self._report_problems(translation.problems)
         table = route_table(translation)
-        await self._programmer.apply(table, self._endpoints(table))
+        services = {_key(service): service for service in self._cluster.items(SERVICE)}
+        await self._programmer.apply(table, await read_endpoints(self._objects, services, table.backends()))
         await self._announce(table)
         for status in translation.statuses:
             await self._write_status(status)
@@ -167,14 +168,6 @@ class EnvoyGateway:
     def _live(self, resource: Resource) -> tuple[Manifest, ...]:
         return tuple(self._cluster.items(resource))
 
-    def _endpoints(self, table: RouteTable) -> dict[Backend, list[Endpoint]]:
-        services = {_key(service): service for service in self._cluster.items(SERVICE)}
-        slices: dict[Key, list[Manifest]] = {}
-        for entry in self._cluster.items(ENDPOINT_SLICE):
-            name = (entry["metadata"].get("labels") or {}).get(SERVICE_LABEL, "")
-            slices.setdefault(Key(namespace_of(entry), name), []).append(entry)
-        return {backend: ready_endpoints(backend, services, slices) for backend in table.backends()}
-
     async def _write_status(self, wanted: ObjectStatus) -> None:
         """Only what differs is written. The object may have gone meanwhile."""
         found = await self._objects.read(wanted.ref)
@@ -193,22 +186,6 @@ def _key(manifest: Manifest) -> Key:
 
 def _ports(service: Manifest) -> tuple[int, ...]:
     return tuple(int(port["port"]) for port in service["spec"].get("ports") or ())
-
-
-def ready_endpoints(backend: Backend, services: Mapping[Key, Manifest], slices: Mapping[Key, Iterable[Manifest]]) -> list[Endpoint]:
-    """The ready addresses of a Service's port."""
-    key = Key(backend.namespace, backend.service)
-    service = services.get(key, {"spec": {}})
-    names = {port.get("name", "") for port in service["spec"].get("ports") or () if port["port"] == backend.port}
-    return [
-        Endpoint(address, port["port"])
-        for entry in slices.get(key, ())
-        for port in entry.get("ports") or ()
-        if port.get("name", "") in names
-        for endpoint in entry.get("endpoints") or ()
-        if (endpoint.get("conditions") or {}).get("ready", True)
-        for address in endpoint["addresses"]
-    ]
 
 
 def with_times(status: Mapping[str, Any], before: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -3,10 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from flagger_py.local.envoy.gateway import ready_endpoints, with_times
+from flagger_py.kube.client import Client
+from flagger_py.kube.cluster import Cluster
+from flagger_py.local.apiserver import ApiServer
+from flagger_py.local.envoy.endpoints import read_endpoints, ready_endpoints
+from flagger_py.local.envoy.gateway import with_times
 from flagger_py.local.envoy.model import Backend
 from flagger_py.local.envoy.resources import Endpoint, cluster, load_assignment
 from flagger_py.local.envoy.translation import Key
+from flagger_py.local.resources import ENDPOINT_SLICE
+from flagger_py.local.workloads.endpoints import SERVICE_LABEL
 
 BACKEND = Backend("test", "web", 80)
 SERVICES = {Key("test", "web"): {"spec": {"ports": [{"name": "http", "port": 80}, {"name": "admin", "port": 81}]}}}
@@ -31,6 +37,19 @@ def test_an_endpoint_that_says_nothing_is_ready() -> None:
 
 def test_a_backend_without_service_or_slices_has_none() -> None:
     assert ready_endpoints(Backend("test", "gone", 80), SERVICES, {}) == []
+
+
+async def test_endpoints_are_those_that_the_server_has_whatever_the_watch_has_brought() -> None:
+    """A route that leads to new pods may come to the gateway before their EndpointSlice, although it was written after it."""
+    api = ApiServer()
+    async with api.running(), Cluster(Client(api.transport(), field_manager="test")) as cluster:
+        metadata = {"name": "web-1", "namespace": "default", "labels": {SERVICE_LABEL: "web"}}
+        manifest = {"metadata": metadata, "addressType": "IPv4", **slice_of(True, ("http", 9898))}
+        await cluster.objects().create(ENDPOINT_SLICE, manifest)
+        backend = Backend("default", "web", 80)
+        services = {Key("default", "web"): SERVICES[Key("test", "web")]}
+        assert not list(cluster.items(ENDPOINT_SLICE))
+        assert await read_endpoints(cluster.objects(), services, [backend]) == {backend: [Endpoint("127.64.0.1", 9898)]}
 
 
 def test_times_of_conditions_move_with_their_status_in_parents_and_listeners_too() -> None:
