@@ -121,8 +121,7 @@ class _Watcher:
             self._collection.unsubscribe(changed)
 
     async def _follow(self, changed: asyncio.Event, end: float) -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
-        bookmark_at = _next_bookmark(loop.time(), end)
+        bookmark_at = _next_bookmark(asyncio.get_running_loop().time(), end)
         while self._collection.closed == self._closed_before:
             changed.clear()
             if lines := self._new_lines():
@@ -132,10 +131,10 @@ class _Watcher:
                 async with asyncio.timeout_at(limit):
                     await changed.wait()
             except TimeoutError:
-                if loop.time() >= end:
+                if limit == end:  # by the limit, not by the clock: a timer may fire some nanoseconds early
                     return
                 yield self._view.bookmark(self._position)
-                bookmark_at = _next_bookmark(loop.time(), end)
+                bookmark_at = _next_bookmark(limit, end)
 
     def _new_lines(self) -> bytes:
         changes = self._collection.changes_after(self._position) if self._collection.latest > self._position else []
