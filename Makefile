@@ -3,7 +3,7 @@ PYTHON ?= python3
 PROVIDER ?= gatewayapi:v1
 BIN := .venv/bin
 
-.PHONY: demo local test check crash crash-full bench e2e bench-e2e
+.PHONY: demo local test rollouts check crash crash-full bench e2e bench-e2e
 demo: .venv/.ready ## a real rollout on the embedded cluster, real traffic through Envoy
 	$(BIN)/flagger-py demo --provider $(PROVIDER)
 
@@ -11,7 +11,10 @@ local: .venv/.ready ## the embedded cluster alone, for kubectl and a controller 
 	$(BIN)/flagger-py local
 
 test: .venv/.ready ## unit, contract and local tests
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not wide"
+
+rollouts: .venv/.ready ## every strategy, target and autoscaler with real traffic: what `make test` leaves out
+	$(BIN)/pytest -m wide tests/local
 
 check: .venv/.ready ## style, types, layers
 	$(BIN)/ruff check .

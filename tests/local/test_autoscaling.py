@@ -2,10 +2,14 @@
 
 import asyncio
 
+import pytest
+
 from flagger_py.local.samples import APP
 from flagger_py.objects.resource import CANARY, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, Manifest
 from tests.local.site import App, Site, site
 from tests.local.stage import on_stage
+
+pytestmark = pytest.mark.wide
 
 PODS = 3
 SCALED = {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.kind, "name": APP}

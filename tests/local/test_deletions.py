@@ -54,12 +54,13 @@ async def until_gone(app: App, resource: Resource, name: str = APP) -> None:
 @pytest.mark.parametrize(
     ("provider", "target", "phase"),
     [
+        *(("gatewayapi:v1", DEPLOYMENT, phase) for phase in ("Initialized", "Progressing", "mended")),
         *(
-            (provider, DEPLOYMENT, phase)
-            for provider in ("gatewayapi:v1", "istio", "contour")
+            pytest.param(provider, DEPLOYMENT, phase, marks=pytest.mark.wide)
+            for provider in ("istio", "contour")
             for phase in ("Initialized", "Progressing", "mended")
         ),
-        ("gatewayapi:v1", DAEMON_SET, "Initialized"),
+        pytest.param("gatewayapi:v1", DAEMON_SET, "Initialized", marks=pytest.mark.wide),
     ],
     ids=lambda value: value.kind if isinstance(value, Resource) else value,
 )
@@ -87,6 +88,7 @@ async def test_a_canary_is_deleted_and_no_request_fails(site: Site, provider: st
         await site.assert_no_gateway_failure()
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("phase", ["Initialized", "Progressing"])
 @pytest.mark.parametrize("provider", ["gatewayapi:v1", "istio", "contour"])
 @on_stage(site)

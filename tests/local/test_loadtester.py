@@ -2,10 +2,14 @@
 
 from typing import Any
 
+import pytest
+
 from flagger_py.objects.resource import Manifest
 from tests.local.site import App, Site, site
 from tests.local.stage import on_stage
 from tests.local.tester import Process, loadtester
+
+pytestmark = pytest.mark.wide
 
 RATE = 1.0
 """Of the test's own requests: far too few for a check."""

@@ -22,6 +22,8 @@ from tests.local.users import THINKING, Group, assert_kept, assert_matching_met,
 from tests.local.weights import TAKEN_AFTER, is_plausible
 from tests.matrix import shown_with_traffic
 
+pytestmark = pytest.mark.wide
+
 ITERATIONS = {"iterations": 2, "stepWeight": None, "maxWeight": None}
 REGEX_COOKIE = {"headers": {"cookie": {"regex": r"^(.*;\s*)?tester=yes(;.*)?$"}}}
 AB_MATCHES: dict[str, list[dict[str, Any]]] = {
