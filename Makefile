@@ -11,7 +11,7 @@ local: .venv/.ready ## the embedded cluster alone, for kubectl and a controller 
 	$(BIN)/flagger-py local
 
 test: .venv/.ready ## unit, contract and local tests
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not wide"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not wide"
 
 rollouts: .venv/.ready ## every strategy, target and autoscaler with real traffic: what `make test` leaves out
 	$(BIN)/pytest -m wide tests/local

@@ -36,7 +36,7 @@ def on_stage(scenery: Scenery) -> Callable[[Play], Callable[..., Awaitable[None]
         for name, value in {**named, "__module__": play.__module__, PLAY: play, SCENERY: scenery}.items():
             setattr(test, name, value)
         marks = (pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(TEST_LIMIT), pytest.mark.local)
-        for mark in (*marks, pytest.mark.xdist_group("stage")):
+        for mark in marks:
             test = mark(test)
         return test
 
