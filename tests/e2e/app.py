@@ -36,6 +36,21 @@ DEVIATIONS: Final = 4.5
 Change = Callable[[Manifest], None]
 
 
+def sample(namespace: str, **analysis: Any) -> Sample:
+    """Two weights in some seconds, with what else its analysis is to have."""
+    return Sample(
+        "gatewayapi:v1",
+        PROMETHEUS,
+        namespace,
+        interval="3s",
+        window="5s",
+        step_weight=20,
+        max_weight=40,
+        threshold=PATIENCE,
+        analysis=analysis,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """The Canary's status when it was seen to change."""

@@ -8,19 +8,15 @@ import pytest
 from flagger_py.api.metadata import COMMAND, FINALIZER
 from flagger_py.kube.client import Client
 from flagger_py.local.envoy.translation import HTTP_ROUTE
-from flagger_py.local.samples import APP, Sample
+from flagger_py.local.samples import APP
 from flagger_py.objects.errors import NotFound
 from flagger_py.objects.resource import CANARY, DEPLOYMENT, SERVICE, Ref
-from tests.e2e.app import PATIENCE, PROMETHEUS, App, app
+from tests.e2e.app import App, app, sample
 from tests.e2e.before import deploy_before, revertible
 from tests.e2e.kubectl import kubectl
 from tests.e2e.waiting import until
 
 pytestmark = pytest.mark.timeout(150)
-
-
-def sample(namespace: str) -> Sample:
-    return Sample("gatewayapi:v1", PROMETHEUS, namespace, interval="3s", window="5s", step_weight=20, max_weight=40, threshold=PATIENCE)
 
 
 @pytest.mark.parametrize("is_under_way", [False, True], ids=["settled", "in the middle"])

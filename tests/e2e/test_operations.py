@@ -2,37 +2,22 @@
 
 import asyncio
 import json
-from typing import Any
 
 import pytest
 import yaml
 
 from flagger_py.kube.client import Client
 from flagger_py.local.envoy.translation import HTTP_ROUTE
-from flagger_py.local.samples import APP, Sample
+from flagger_py.local.samples import APP
 from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import ALERT_PROVIDER, Manifest, Ref, Resource
-from tests.e2e.app import PATIENCE, PROMETHEUS, App, app, host_of, objects
+from tests.e2e.app import App, app, host_of, objects, sample
 from tests.e2e.hooks import hooks
 from tests.e2e.kubectl import kubectl
 from tests.e2e.waiting import until
 
 pytestmark = pytest.mark.timeout(150)
 QUOTA = Resource("", "v1", "resourcequotas", "ResourceQuota")
-
-
-def sample(namespace: str, **analysis: Any) -> Sample:
-    return Sample(
-        "gatewayapi:v1",
-        PROMETHEUS,
-        namespace,
-        interval="3s",
-        window="5s",
-        step_weight=20,
-        max_weight=40,
-        threshold=PATIENCE,
-        analysis=analysis,
-    )
 
 
 async def test_alerts_reach_those_who_asked_for_their_severity(client: Client, namespace: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -13,7 +13,7 @@ from flagger_py.local.samples import APP, Sample
 from flagger_py.local.traffic import LoadGenerator
 from flagger_py.objects.patch import MergePatch
 from flagger_py.objects.resource import CANARY, DAEMON_SET, Manifest, Ref
-from tests.e2e.app import PATIENCE, PROMETHEUS, App, app, settings
+from tests.e2e.app import App, app, sample, settings
 from tests.e2e.kubectl import kubectl
 from tests.e2e.node import APPS
 from tests.e2e.waiting import until
@@ -22,20 +22,6 @@ pytestmark = pytest.mark.timeout(150)
 BROWSERS: Final = 12
 THINKING: Final = 0.2
 """Seconds between two requests of a browser."""
-
-
-def sample(namespace: str, **analysis: Any) -> Sample:
-    return Sample(
-        "gatewayapi:v1",
-        PROMETHEUS,
-        namespace,
-        interval="3s",
-        window="5s",
-        step_weight=20,
-        max_weight=40,
-        threshold=PATIENCE,
-        analysis=analysis,
-    )
 
 
 @dataclass(slots=True)
